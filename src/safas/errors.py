@@ -1,0 +1,38 @@
+"""What can go wrong, as one tree. Every message is one line: what, where, and what to do.
+
+SafasError                 the command line prints it and exits with code 2
+├── InputError             a path, a folder or a setting given by the user is wrong
+│   └── TableError         a table lacks a column or holds a value that it must not
+├── ProtocolError          the protocol and the data do not fit each other
+├── MediaError             one video or image cannot be read (preparation lists it and goes on)
+└── TrainingError          training cannot go on (a loss that is not finite, a checkpoint that does not fit)
+"""
+
+
+class SafasError(Exception):
+    """A user's error: `what` is wrong, `where` (file, field, domain ...), and the `remedy`."""
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        located = f"{where}: {what}" if where else what
+        super().__init__(" ".join(f"{located}. {remedy}".split()) if remedy else located)
+
+
+class InputError(SafasError):
+    """A path, a folder or a setting given by the user is wrong."""
+
+
+class TableError(InputError):
+    """A table lacks a column or holds a value that it must not."""
+
+
+class ProtocolError(SafasError):
+    """The protocol and the data do not fit each other."""
+
+
+class MediaError(SafasError):
+    """One video or image cannot be read."""
+
+
+class TrainingError(SafasError):
+    """Training cannot go on."""

@@ -1,0 +1,154 @@
+"""The tables that everything passes along: samples, crops and scores. One polarity, defined here once.
+
+Score = P(live) in [0, 1], higher = more live. Label 1 = live (bona fide), 0 = spoof (attack).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from safas.errors import InputError, TableError
+
+LIVE, SPOOF = 1, 0
+LABELS = ("live", "spoof")
+SPLITS = ("train", "dev", "test")
+MEDIA = ("video", "image")
+ATTACKS = ("none", "print", "cut", "replay_photo", "replay_video", "mask", "makeup", "other")
+
+Schema = Mapping[str, pl.DataType]
+
+# One row a video or a single image. `path` is relative to the data set's root; `video` is unique in its data set.
+SAMPLES: Schema = {
+    name: pl.String()
+    for name in (
+        "dataset", "domain", "video", "path", "media", "split", "label", "attack",
+        "instrument", "subject", "device", "session", "quality",
+    )
+}  # fmt: skip
+
+# One row a face in the upright frame: box in pixels (top left, width, height).
+BOXES: Schema = {
+    "video": pl.String(),
+    "frame": pl.Int64(),  # index in the decoded stream
+    **{f"box_{side}": pl.Float64() for side in "xywh"},
+}
+
+# One row a face crop; joined to SAMPLES by (dataset, video). `crop` is a path relative to the prepared folder.
+CROPS: Schema = {
+    "dataset": pl.String(),
+    **BOXES,
+    "timestamp_s": pl.Float64(),
+    "landmarks": pl.List(pl.Float64()),  # x0 y0 ... x4 y4 in pixels of the upright frame, or null
+    "detector": pl.String(),
+    "detector_score": pl.Float64(),
+    "crop": pl.String(),
+}
+
+# One row a presentation and scored state of a run.
+SCORES: Schema = {
+    "dataset": pl.String(),
+    "video": pl.String(),
+    "subject": pl.String(),
+    "domain": pl.String(),
+    "split": pl.String(),
+    "label": pl.String(),
+    "attack": pl.String(),
+    "score": pl.Float64(),  # P(live), the mean over `frames` frames
+    "frames": pl.Int64(),
+    "run": pl.String(),
+    "seed": pl.Int64(),
+}
+
+_ALLOWED = {"label": LABELS, "split": SPLITS, "media": MEDIA, "attack": ATTACKS}
+
+
+def is_live(table: pl.DataFrame) -> np.ndarray:
+    """Boolean [N], true where the row is live."""
+    return (table["label"] == "live").to_numpy()
+
+
+def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
+    """The table with the schema's columns first, cast to its types; further columns are kept behind them.
+
+    Raises TableError naming the column, and the first row that breaks a rule.
+    """
+    missing = [name for name in schema if name not in table.columns]
+    if missing:
+        raise TableError(
+            f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing",
+            where=where,
+            remedy=f"The table needs: {', '.join(schema)}.",
+        )
+    try:
+        table = table.with_columns(pl.col(name).cast(kind) for name, kind in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise TableError(f"a value has the wrong type ({str(error).splitlines()[0]})", where=where) from error
+    for name in set(schema) & set(_ALLOWED):
+        _check_values(table, name, where)
+    return table.select(*schema, *(name for name in table.columns if name not in schema))
+
+
+def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
+    """A sample table, checked and sorted by domain and video.
+
+    Raises TableError when a column is missing, a value is unknown, `video` is not unique in its data set,
+    label and attack contradict each other, or a subject of a domain stands in two splits.
+    """
+    table = checked(table, SAMPLES, where).sort("dataset", "domain", "video")
+    if table.is_empty():
+        raise TableError("the table has no row", where=where)
+    twice = table.filter(pl.struct("dataset", "video").is_duplicated())
+    if not twice.is_empty():
+        raise TableError(f"the video id {twice['video'][0]!r} stands in more than one row", where=where)
+    odd = table.filter((pl.col("label") == "live") != (pl.col("attack") == "none"))
+    if not odd.is_empty():
+        row = odd.row(0, named=True)
+        raise TableError(
+            f"video {row['video']!r} has label {row['label']!r} and attack {row['attack']!r}",
+            where=where,
+            remedy="Live rows have attack 'none', spoof rows one of the others.",
+        )
+    crossing = (
+        table.group_by("dataset", "domain", "subject")
+        .agg(pl.col("split").n_unique())
+        .filter(pl.col("split") > 1)
+    )
+    if not crossing.is_empty():
+        row = crossing.sort("domain", "subject").row(0, named=True)
+        raise TableError(
+            f"subject {row['subject']!r} of domain {row['domain']!r} stands in more than one split",
+            where=where,
+            remedy="Give each person one split; otherwise identity leaks into the test.",
+        )
+    return table
+
+
+def read_table(path: Path, schema: Schema) -> pl.DataFrame:
+    """Read Parquet or CSV (by the file's ending) and check it against the schema."""
+    if not path.is_file():
+        raise InputError("no such file", where=str(path))
+    try:
+        table = pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(f"not a readable table ({str(error).splitlines()[0]})", where=str(path)) from error
+    return checked(table, schema, str(path))
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """Write Parquet atomically: a killed writer leaves the old file or none, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    table.write_parquet(partial)
+    partial.replace(path)
+
+
+def _check_values(table: pl.DataFrame, name: str, where: str) -> None:
+    wrong = table.filter(~pl.col(name).is_in(_ALLOWED[name]) | pl.col(name).is_null())
+    if not wrong.is_empty():
+        raise TableError(
+            f"column {name!r} holds {wrong[name][0]!r}",
+            where=where,
+            remedy=f"Allowed: {', '.join(_ALLOWED[name])}.",
+        )
