@@ -4,6 +4,7 @@ SafasError                 the command line prints it and exits with code 2
 ├── InputError             a path, a folder or a setting given by the user is wrong
 │   └── TableError         a table lacks a column or holds a value that it must not
 ├── ProtocolError          the protocol and the data do not fit each other
+├── MetricError            a rate is not defined on these scores (a class is absent, a score is not finite)
 ├── MediaError             one video or image cannot be read (preparation lists it and goes on)
 └── TrainingError          training cannot go on (a loss that is not finite, a checkpoint that does not fit)
 """
@@ -28,6 +29,10 @@ class TableError(InputError):
 
 class ProtocolError(SafasError):
     """The protocol and the data do not fit each other."""
+
+
+class MetricError(SafasError, ValueError):
+    """A rate is not defined on these scores; a ValueError too, for those who use the metrics alone."""
 
 
 class MediaError(SafasError):
