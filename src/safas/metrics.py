@@ -1,17 +1,18 @@
-"""Error rates as pure functions on arrays (ISO/IEC 30107-3 and the field's names); one row = one presentation.
+"""Error rates as pure functions on arrays, by the names of ISO/IEC 30107-3 and of the field.
 
-Score = P(live), higher = more live; a presentation is accepted (called live) when score >= threshold.
-FAR = share of attacks accepted, all species pooled (also FPR); FRR = share of live rejected (also BPCER, 1 - TPR).
+One row = one presentation. Score = P(live), higher = more live; accepted when score >= threshold.
+FAR = share of attacks accepted, all species pooled (also FPR); FRR = share of live rejected (also BPCER,
+1 - TPR).
 
-N scores with K distinct values have K + 1 operating points: accept nobody, accept the highest value, the two
-highest, ..., everybody. Equal scores are accepted or rejected together, so the order of rows never matters.
-Every threshold returned here is the middle of the gap between the lowest accepted and the highest rejected
-score: it gives the same rates on these scores as any other point of the gap and leaves the same room on both
-sides for the scores of new data. It lies just above the highest score when nobody is accepted, and at the lowest
-when everybody is.
+N scores with K distinct values have K + 1 operating points: accept nobody, accept the highest value, the
+two highest, ..., everybody. Equal scores are accepted or rejected together, so the order of rows never
+matters. Every threshold returned here is the middle of the gap between the lowest accepted and the
+highest rejected score: it gives the same rates on these scores as any other point of the gap and leaves
+the same room on both sides for the scores of new data. It lies just above the highest score when nobody
+is accepted, and at the lowest when everybody is.
 
-All functions raise MetricError (a ValueError) when a class that they need is absent, a score or the threshold is
-not a number, or the lengths differ.
+All functions raise MetricError (a ValueError) when a class that they need is absent, a score or the threshold
+is not a number, or the lengths differ.
 """
 
 from collections.abc import Callable
@@ -56,8 +57,8 @@ def auc(*, scores: ArrayLike, live: ArrayLike) -> float:
 def eer(*, scores: ArrayLike, live: ArrayLike) -> tuple[float, float]:
     """Equal error rate in [0, 1], and the threshold of the operating point nearest to it.
 
-    The rate is where FAR = FRR on the ROC, its points joined by straight lines; it need not be reachable by any
-    threshold. The threshold belongs to the point with the smallest |FAR - FRR|, of two equal ones the stricter.
+    The rate is where FAR = FRR on the ROC, its points joined by straight lines; no threshold need reach it.
+    The threshold belongs to the point with the smallest |FAR - FRR|, the stricter one of two equal.
     """
     points = _operating_points(scores, live)
     # (FAR - FRR) * lives * spoofs in whole numbers: no rounding decides; it rises strictly from < 0 to > 0
@@ -82,18 +83,21 @@ def hter_at_eer(*, scores: ArrayLike, live: ArrayLike) -> float:
 
 
 def tpr_at_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> float:
-    """Share of live accepted at the largest pooled attack acceptance <= `fpr` (in [0, 1]), without interpolation."""
+    """Share of live accepted at the largest pooled FAR <= `fpr`, both in [0, 1]; nothing is interpolated."""
     points = _operating_points(scores, live)
     allowed = points.false_accepts / points.spoofs <= _share(fpr, "fpr")
-    return 1.0 - float(points.false_rejects[allowed][-1]) / points.lives
+    return float(points.lives - points.false_rejects[allowed][-1]) / points.lives
 
 
 def bpcer_at_apcer(*, scores: ArrayLike, live: ArrayLike, apcer: float) -> float:
-    """BPCER at the largest pooled APCER <= `apcer`: BPCER10, 20, 100 for 0.1, 0.05, 0.01; = 1 - tpr_at_fpr.
+    """BPCER at the largest pooled APCER <= `apcer`: BPCER10, 20 and 100 are those at 0.1, 0.05 and 0.01.
 
-    The standard's APCER is the worst species': pass one species' attacks at a time and take the largest result.
+    The standard's APCER is the worst species': for it, pass the attacks of one species at a time (with
+    all the live) and take the largest result.
     """
-    return 1.0 - tpr_at_fpr(scores=scores, live=live, fpr=_share(apcer, "apcer"))
+    points = _operating_points(scores, live)
+    allowed = points.false_accepts / points.spoofs <= _share(apcer, "apcer")
+    return float(points.false_rejects[allowed][-1]) / points.lives
 
 
 def apcer(*, scores: ArrayLike, species: ArrayLike, threshold: float) -> dict[str, float]:
@@ -122,15 +126,16 @@ def bootstrap_interval(
     seed: int = 0,
     replicates: int = 1000,
 ) -> tuple[float, float]:
-    """Percentile interval of a statistic by the cluster bootstrap: whole groups (people) are drawn, with replacement.
+    """Percentile interval of a statistic by the cluster bootstrap: people are drawn, with all their rows.
 
-    `statistic` is called as statistic(scores=..., live=...), with the rows of the drawn groups (highest score
-    first), once for each replicate: pass `auc` itself, or `functools.partial(hter, threshold=t)` to keep a
-    threshold fixed, or `hter_at_eer` to derive it anew each time. groups [N]: whose presentation a row is.
+    `statistic` is called as statistic(scores=..., live=...) once for each replicate, with the rows of the
+    drawn groups (highest score first, a group drawn twice counting twice): pass `auc` itself, or
+    `functools.partial(hter, threshold=t)` to keep a threshold fixed, or `hter_at_eer` to derive it anew each
+    time. groups [N]: whose presentation a row is.
 
-    A draw that lacks one of the classes is drawn again, so the interval is conditional on both being there; at
-    least half of all draws have both whatever the groups, so this ends. The interval knows of sampling people
-    only, not of retraining; where the statistic is 0 or 1 on every person it has no width, which is no proof.
+    A draw that lacks one of the classes is drawn again, so the interval is conditional on both being there
+    (at least half of all draws have both, whatever the groups). The interval knows of the choice of people
+    only, not of retraining; with no error in the data it has no width, which proves nothing.
     Raises MetricError when there are fewer than two groups.
     """
     values, is_live = _both_classes(scores, live)
