@@ -1,0 +1,173 @@
+"""Crops in memory and the batches drawn from them; every draw is a pure function of (seed, step)."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import polars as pl
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from safas.errors import InputError, MediaError
+from safas.table import CROPS, is_live, read_table
+
+Sampling = Literal["plain", "balanced"]
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+READERS = 4  # threads that decode PNGs; OpenCV lets go of the interpreter meanwhile
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a method sees at one step: V views of B images, view 1 of all, then view 2 of all (N = V*B).
+
+    images: float in [0, 1]. labels: 1 live, 0 spoof. domains: 0 .. E-1. classes: one number a (label,
+    domain).
+    """
+
+    images: Float[Tensor, "N 3 H W"]
+    labels: Int[Tensor, "N"]
+    domains: Int[Tensor, "N"]
+    classes: Int[Tensor, "N"]
+
+
+def classes_of(labels: Int[Tensor, "N"], domains: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
+    """The number of the pair (label, domain): the classes of SA-FAS's contrastive loss."""
+    return 2 * domains + labels
+
+
+class CropStore:
+    """All crops of some videos in memory.
+
+    images uint8 [n, S, S, 3] RGB, the crops of a video one after the other; first [v] and count [v] locate
+    them; live bool [v], domain int [v] (index into `domains`); videos: the sample rows, one a video, in the
+    same order.
+    """
+
+    def __init__(self, prepared: Path, samples: pl.DataFrame, domains: Sequence[str]) -> None:
+        """Read the crops of `samples` (SAMPLES rows) from a prepared folder.
+
+        Videos of which preparation kept no crop are left out (`missing` counts them). Raises InputError when
+        the folder is not a prepared one or no crop remains, and MediaError for an unreadable or odd crop
+        file.
+        """
+        crops = read_table(prepared / "crops.parquet", CROPS)
+        keys = ["dataset", "video"]
+        rows = samples.join(crops.select(*keys, "frame", "crop"), on=keys, how="inner").sort(*keys, "frame")
+        if rows.is_empty():
+            raise InputError(
+                "none of the protocol's videos has a crop here",
+                where=str(prepared),
+                remedy="Run `safas prepare` with the same sample table.",
+            )
+        self.domains = tuple(domains)
+        self.paths: list[str] = rows["crop"].to_list()
+        self.images: UInt8[np.ndarray, "n S S 3"] = _read_all([prepared / path for path in self.paths])
+        self.videos = rows.unique(keys, keep="first", maintain_order=True).drop("frame", "crop")
+        sizes = rows.group_by(keys, maintain_order=True).len()["len"].to_numpy().astype(np.int64)
+        self.count, self.first = sizes, np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        self.live = is_live(self.videos)
+        self.domain = np.array([self.domains.index(name) for name in self.videos["domain"]], dtype=np.int64)
+        self.missing = len(samples) - len(self.videos)
+        self._row = {path: row for row, path in enumerate(self.paths)}
+
+    def read(self, paths: Sequence[str]) -> UInt8[np.ndarray, "k S S 3"]:
+        """The crops with these paths (as in the crop table)."""
+        return self.images[[self._row[path] for path in paths]]
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over pixels, ids, labels and domains: two equal stores train alike."""
+        digest = hashlib.sha256(repr((self.domains, self.images.shape)).encode())
+        digest.update(self.images.data)
+        digest.update("\n".join(self.paths).encode())
+        for column in ("dataset", "video", "label", "domain"):
+            digest.update("\n".join(self.videos[column]).encode())
+        return digest.hexdigest()
+
+
+def _read_all(paths: Sequence[Path]) -> UInt8[np.ndarray, "n S S 3"]:
+    first = _read(paths[0])
+    images = np.empty((len(paths), *first.shape), dtype=np.uint8)
+
+    def fill(row: int) -> None:
+        image = _read(paths[row])
+        if image.shape != first.shape:
+            raise MediaError(
+                f"the crop has the shape {image.shape}, the others have {first.shape}", where=str(paths[row])
+            )
+        images[row] = image
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for _ in pool.map(fill, range(len(paths))):
+            pass
+    return images
+
+
+def _read(path: Path) -> UInt8[np.ndarray, "S S 3"]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
+    if image is None or image.shape[0] != image.shape[1]:
+        raise MediaError("not a readable square crop", where=str(path), remedy="Run `safas prepare` again.")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def rng(seed: int, *path: int) -> np.random.Generator:
+    """A generator for one purpose: the same (seed, path) gives the same numbers, any other unrelated ones."""
+    return np.random.default_rng([seed, *path])
+
+
+_ORDER, _FRAME = 1, 2  # purposes
+
+
+class Sampler:
+    """Which videos, and which frame of each, make the batch of a step; a pure function of (seed, step).
+
+    "plain": the videos in a new random order every epoch, as the authors do it. "balanced": as many images of
+    every (domain, label) in every batch; the batch is rounded down to a multiple of their number and each of
+    them is gone through in its own random orders. An epoch is number of videos // batch steps, one random
+    frame of each video.
+    """
+
+    def __init__(self, store: CropStore, batch: int, sampling: Sampling, seed: int) -> None:
+        """Raises InputError when the batch is larger than the set or too small to be balanced."""
+        self.store, self.sampling, self.seed = store, sampling, seed
+        cells = 2 * store.domain + store.live
+        everything = np.arange(len(cells))
+        pools = [everything] if sampling == "plain" else [everything[cells == c] for c in np.unique(cells)]
+        self.pools, self.share = pools, batch // len(pools)
+        self.batch = self.share * len(pools)
+        if self.share == 0:
+            raise InputError(f"a batch of {batch} cannot hold one image of each of {len(pools)} classes")
+        self.steps_per_epoch = len(everything) // self.batch
+        if self.steps_per_epoch == 0:
+            raise InputError(
+                f"a batch of {self.batch} images is more than the {len(everything)} training videos",
+                remedy="Choose a smaller batch.",
+            )
+
+    def crops(self, step: int) -> tuple[Int[np.ndarray, "B"], Int[np.ndarray, "B"]]:
+        """(videos, crops): the rows of the batch's videos and of one random crop of each."""
+        videos = np.concatenate([self._from_pool(number, step) for number in range(len(self.pools))])
+        within = rng(self.seed, _FRAME, step).random(len(videos)) * self.store.count[videos]
+        return videos, self.store.first[videos] + within.astype(np.int64)
+
+    def _from_pool(self, number: int, step: int) -> Int[np.ndarray, "b"]:
+        pool = self.pools[number]
+        if self.sampling == "plain":  # what does not fill a batch at the end of the epoch is left out
+            epoch, within = divmod(step, self.steps_per_epoch)
+            order = self._order(number, epoch)[within * self.share : (within + 1) * self.share]
+            return np.asarray(pool[order])
+        turns = [divmod(step * self.share + place, len(pool)) for place in range(self.share)]
+        return np.array([pool[self._order(number, turn)[within]] for turn, within in turns])
+
+    def _order(self, number: int, turn: int) -> Int[np.ndarray, "n"]:
+        return _permutation(len(self.pools[number]), self.seed, number, turn)
+
+
+@lru_cache(maxsize=64)
+def _permutation(n: int, seed: int, number: int, turn: int) -> Int[np.ndarray, "n"]:
+    return rng(seed, _ORDER, number, turn).permutation(n)

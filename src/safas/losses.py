@@ -1,0 +1,31 @@
+"""Terms of the objectives, as pure functions of tensors."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+def supervised_contrastive(
+    features: Float[Tensor, "N D"], classes: Int[Tensor, "N"], temperature: float = 0.1
+) -> Float[Tensor, ""]:
+    """Supervised contrastive loss, the mean over anchors (Khosla et al. 2020, eq. 2; SA-FAS calls it L_sep).
+
+    -1/|S(i)| sum_{j in S(i)} log( exp(z_i.z_j/tau) / sum_{t != i} exp(z_i.z_t/tau) ), z = features /
+    |features|, where S(i) are the other samples of the class of i.
+
+    features: of any norm, all views stacked along N. classes: one class a row. temperature: tau > 0.
+    An anchor that is alone in its class has no such term and is left out of the mean; if all are, the loss is
+    0. The arithmetic is done in 32 bits at least, whatever precision the features come in.
+    """
+    N = features.shape[0]
+    z = functional.normalize(features if features.dtype == torch.float64 else features.float(), dim=1)
+    similarity = z @ z.T / temperature
+    itself = torch.eye(N, dtype=torch.bool, device=features.device)
+    log_sum = similarity.masked_fill(itself, -torch.inf).logsumexp(dim=1)
+    alike = ((classes[:, None] == classes[None, :]) & ~itself).to(similarity.dtype)
+    count = alike.sum(dim=1)
+    # Summed before the division: sum_j (log_sum_i - s_ij) / |S(i)| = log_sum_i - mean_j s_ij.
+    per_anchor = log_sum - (alike * similarity).sum(dim=1) / count.clamp(min=1)
+    has_alike = (count > 0).to(similarity.dtype)
+    return (per_anchor.masked_fill(count == 0, 0.0)).sum() / has_alike.sum().clamp(min=1)

@@ -1,0 +1,59 @@
+"""The seam between a method and the training loop."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from safas.batches import Batch
+from safas.model import DomainHeads, ScoringNet
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a method makes of a batch.
+
+    total: the scalar to minimise, with its graph. parts: the named terms behind it, for the log and for the
+    message when one of them is not finite. features [N, D] and logits [N, E] of the N samples, risks [E] of
+    the domains: what other objectives are built from.
+    present: which of the E heads met a sample. The loop leaves the others wholly alone (no decay, no
+    momentum).
+    """
+
+    total: Float[Tensor, ""]
+    parts: dict[str, Float[Tensor, ""]]
+    features: Float[Tensor, "N D"]
+    logits: Float[Tensor, "N E"]
+    risks: Float[Tensor, "E"]
+    present: Bool[Tensor, "E"]
+
+
+class Method(nn.Module, ABC):
+    """An objective over a backbone and heads. The one abstract class; no method subclasses another.
+
+    The loop owns the optimiser, the precision and the seeds. A method is built as
+    `Method(backbone, dim, num_domains, config, image_size, steps_per_epoch)` and exposes `backbone` and
+    `heads`.
+    """
+
+    views: ClassVar[int] = 1
+    """views of each crop that the loop supplies"""
+    backbone: nn.Module
+    heads: DomainHeads
+
+    @abstractmethod
+    def loss(self, batch: Batch, step: int) -> StepOutput:
+        """The objective on one batch; no optimiser here."""
+
+    def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Called after the optimiser's step; may change parameters. Returns scalars for the log.
+
+        They stay on the device: the loop fetches many steps' numbers at once.
+        """
+        return {}
+
+    @abstractmethod
+    def scoring_net(self) -> ScoringNet:
+        """What is evaluated and exported; shares the method's parameters."""

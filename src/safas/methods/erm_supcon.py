@@ -1,0 +1,73 @@
+"""ERM + SupCon: one head for all domains, and SA-FAS's contrastive term. SA-FAS without its alignment.
+
+L = R + lambda * L_sep, L_sep as in Khosla et al. 2020 over the classes (label, domain). The classes are those
+of SA-FAS, so what differs from SA-FAS is the heads and their alignment, and what differs from ERM is the
+separability.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+
+from safas.batches import Batch
+from safas.errors import InputError
+from safas.losses import supervised_contrastive
+from safas.methods.base import Method, StepOutput
+from safas.model import DomainHeads, ScoringNet
+
+
+@dataclass(frozen=True)
+class ErmSupConConfig:
+    """The contrastive term, in SA-FAS's units (its authors' code)."""
+
+    name: Literal["erm-supcon"] = "erm-supcon"
+    contrastive_weight: float = 0.1
+    """lambda >= 0, multiplied by temperature/0.07 as in the authors' code"""
+    temperature: float = 0.1
+    """tau > 0 of the contrastive loss"""
+
+    def __post_init__(self) -> None:
+        if self.contrastive_weight < 0:
+            raise InputError("the weight must not be negative", where="method.contrastive_weight")
+        if self.temperature <= 0:
+            raise InputError("the temperature must be positive", where="method.temperature")
+
+
+class ErmSupCon(Method):
+    """Mean binary cross-entropy of a single head + lambda * supervised contrastive loss."""
+
+    views: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        dim: int,
+        num_domains: int,
+        config: ErmSupConConfig,
+        image_size: int,
+        steps_per_epoch: int,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, 1), image_size
+        self.config = config
+
+    def loss(self, batch: Batch, step: int) -> StepOutput:
+        """L = R + lambda * (tau/0.07) * L_sep."""
+        features = self.backbone(batch.images)
+        risk, risks = self.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
+        temperature = self.config.temperature
+        separability = supervised_contrastive(features, batch.classes, temperature) * (temperature / 0.07)
+        return StepOutput(
+            total=risk + self.config.contrastive_weight * separability,
+            parts={"risk": risk, "contrastive": separability},
+            features=features,
+            logits=self.heads(features),
+            risks=risks,
+            present=torch.ones_like(risks, dtype=torch.bool),
+        )
+
+    def scoring_net(self) -> ScoringNet:
+        """Sigmoid of the one logit."""
+        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)

@@ -1,0 +1,115 @@
+"""SA-FAS: separability and alignment (Sun, Liu, Liu, Li, Chu, CVPR 2023, arXiv 2303.13662).
+
+L = (1/E) sum_e R_e(phi, beta_e) + lambda * L_sep, one joint step on phi and all beta_e = (w_e, b_e); then,
+from epoch `align_epoch` on, PG-IRM's projection turns every w_e towards the farthest other one
+(`safas.model.aligned`). L_sep is the supervised contrastive loss over the classes (label, domain), phi
+normalised, no projection head.
+
+Where the paper and the authors' code differ, both are here: `scaling` (the paper sums L_sep over the anchors;
+the code takes the mean and multiplies it by tau/0.07) and `rule` (the paper scores with the mean hyperplane,
+the code with the mean of the probabilities). The projection is the code's: on directions, norms kept, biases
+and momentum untouched; the paper measures its distance on beta itself.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from safas.batches import Batch
+from safas.errors import InputError
+from safas.losses import supervised_contrastive
+from safas.methods.base import Method, StepOutput
+from safas.model import DomainHeads, ScoreRule, ScoringNet, mean_cosine
+
+Scaling = Literal["code", "paper"]
+
+
+@dataclass(frozen=True)
+class SaFasConfig:
+    """SA-FAS's settings; the defaults are those of the authors' code."""
+
+    name: Literal["sa-fas"] = "sa-fas"
+    alpha: float = 0.995
+    """in (0, 1]: what a projection keeps of a head's own direction; 1 = no alignment, smaller = faster"""
+    align_epoch: int = 20
+    """first epoch (from 0) in which the heads are aligned after every step"""
+    contrastive_weight: float = 0.1
+    """lambda >= 0; fits the code's scaling (the paper's sum is about the number of anchors times larger)"""
+    temperature: float = 0.1
+    """tau > 0 of the contrastive loss"""
+    scaling: Scaling = "code"
+    """code: mean over the anchors times tau/0.07; paper: sum over the anchors"""
+    rule: ScoreRule = "hyperplane"
+    """hyperplane: sigmoid of the mean logit (paper); probability: mean of the sigmoids (code)"""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 1:
+            raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
+        if self.align_epoch < 0:
+            raise InputError("the first epoch of alignment must not be negative", where="method.align_epoch")
+        if self.contrastive_weight < 0:
+            raise InputError("the weight must not be negative", where="method.contrastive_weight")
+        if self.temperature <= 0:
+            raise InputError("the temperature must be positive", where="method.temperature")
+
+
+class SaFas(Method):
+    """Separability by a contrastive loss over (label, domain), alignment by PG-IRM; E >= 2 domains."""
+
+    views: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        dim: int,
+        num_domains: int,
+        config: SaFasConfig,
+        image_size: int,
+        steps_per_epoch: int,
+    ) -> None:
+        super().__init__()
+        if num_domains < 2:
+            raise InputError(
+                f"SA-FAS aligns the hyperplanes of at least 2 domains, not {num_domains}",
+                remedy="Give it more source domains, or use the method erm.",
+            )
+        self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, num_domains), image_size
+        self.config, self.first_aligned_step = config, config.align_epoch * steps_per_epoch
+
+    def loss(self, batch: Batch, step: int) -> StepOutput:
+        """L = (1/E) sum_e R_e + lambda * L_sep, each sample under the head of its own domain."""
+        features = self.backbone(batch.images)
+        risk, risks = self.heads.risk(features, batch.labels, batch.domains)
+        separability = scaled_separability(features, batch, self.config)
+        return StepOutput(
+            total=risk + self.config.contrastive_weight * separability,
+            parts={"risk": risk, "contrastive": separability},
+            features=features,
+            logits=self.heads(features),
+            risks=risks,
+            present=functional.one_hot(batch.domains.long(), self.heads.num_domains).any(dim=0),
+        )
+
+    def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
+        """The projection, from `align_epoch` on. Returns the mean pairwise cosine of the heads before it."""
+        with torch.no_grad():
+            cosine = mean_cosine(self.heads.weight)
+        if step >= self.first_aligned_step:
+            self.heads.project_(self.config.alpha)
+        return {"head_cosine": cosine}
+
+    def scoring_net(self) -> ScoringNet:
+        """The mean hyperplane or the mean probability, by `config.rule`."""
+        return ScoringNet(self.backbone, self.heads, self.config.rule, self.image_size)
+
+
+def scaled_separability(
+    features: Float[Tensor, "N D"], batch: Batch, config: SaFasConfig
+) -> Float[Tensor, ""]:
+    """L_sep under the paper's or the code's scaling."""
+    mean = supervised_contrastive(features, batch.classes, config.temperature)
+    return mean * (len(batch.classes) if config.scaling == "paper" else config.temperature / 0.07)
