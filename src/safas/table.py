@@ -19,7 +19,7 @@ ATTACKS = ("none", "print", "cut", "replay_photo", "replay_video", "mask", "make
 
 Schema = Mapping[str, pl.DataType]
 
-# One row a video or a single image. `path` is relative to the data set's root; `video` is unique in its data set.
+# One row a video or a single image. `path` is relative to the data set's root; `video` is unique in the set.
 SAMPLES: Schema = {
     name: pl.String()
     for name in (
@@ -35,7 +35,7 @@ BOXES: Schema = {
     **{f"box_{side}": pl.Float64() for side in "xywh"},
 }
 
-# One row a face crop; joined to SAMPLES by (dataset, video). `crop` is a path relative to the prepared folder.
+# One row a face crop, joined to SAMPLES by (dataset, video). `crop` is relative to the prepared folder.
 CROPS: Schema = {
     "dataset": pl.String(),
     **BOXES,
@@ -61,6 +61,10 @@ SCORES: Schema = {
     "seed": pl.Int64(),
 }
 
+# No sample is without these; the other texts may be null.
+_IDENTITY = ("dataset", "domain", "video", "path", "subject")
+_UNKNOWN_PEOPLE = "Where people are not known, give each video a subject of its own."
+
 _ALLOWED = {"label": LABELS, "split": SPLITS, "media": MEDIA, "attack": ATTACKS}
 
 
@@ -77,7 +81,7 @@ def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     missing = [name for name in schema if name not in table.columns]
     if missing:
         raise TableError(
-            f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing",
+            f"a column is missing: {', '.join(missing)}",
             where=where,
             remedy=f"The table needs: {', '.join(schema)}.",
         )
@@ -85,7 +89,7 @@ def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
         table = table.with_columns(pl.col(name).cast(kind) for name, kind in schema.items())
     except pl.exceptions.PolarsError as error:
         raise TableError(f"a value has the wrong type ({str(error).splitlines()[0]})", where=where) from error
-    for name in set(schema) & set(_ALLOWED):
+    for name in (name for name in schema if name in _ALLOWED):
         _check_values(table, name, where)
     return table.select(*schema, *(name for name in table.columns if name not in schema))
 
@@ -93,12 +97,14 @@ def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
 def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
     """A sample table, checked and sorted by domain and video.
 
-    Raises TableError when a column is missing, a value is unknown, `video` is not unique in its data set,
-    label and attack contradict each other, or a subject of a domain stands in two splits.
+    Raises TableError when a column is missing, a value is unknown, a row lacks its data set, domain, video,
+    path or subject, `video` is not unique in its data set, label and attack contradict each other, or a
+    subject of a domain stands in two splits.
     """
     table = checked(table, SAMPLES, where).sort("dataset", "domain", "video")
     if table.is_empty():
         raise TableError("the table has no row", where=where)
+    _check_filled(table, where)
     twice = table.filter(pl.struct("dataset", "video").is_duplicated())
     if not twice.is_empty():
         raise TableError(f"the video id {twice['video'][0]!r} stands in more than one row", where=where)
@@ -142,6 +148,17 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     table.write_parquet(partial)
     partial.replace(path)
+
+
+def _check_filled(table: pl.DataFrame, where: str) -> None:
+    for name in _IDENTITY:
+        empty = table.filter(pl.col(name).is_null() | (pl.col(name) == ""))
+        if not empty.is_empty():
+            raise TableError(
+                f"column {name!r} is empty for video {empty['video'][0]!r}",
+                where=where,
+                remedy=_UNKNOWN_PEOPLE if name == "subject" else "",
+            )
 
 
 def _check_values(table: pl.DataFrame, name: str, where: str) -> None:
