@@ -16,7 +16,7 @@ class SafasError(Exception):
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, where, remedy
         located = f"{where}: {what}" if where else what
-        super().__init__(" ".join(f"{located}. {remedy}".split()) if remedy else located)
+        super().__init__(" ".join((f"{located}. {remedy}" if remedy else located).split()))
 
 
 class InputError(SafasError):
