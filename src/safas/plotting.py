@@ -1,0 +1,111 @@
+"""Building blocks of the report's figures: lines, axes and layouts as plain Plotly dictionaries.
+
+A colour is written as the name of a CSS variable ("--ink", "--domain-2"); the page looks it up when it draws,
+so that one specification serves light mode, dark mode and print. Rates are in [0, 1] and drawn as percent.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+Spec = dict[str, Any]
+
+_SMALL = {"size": 12, "color": "--muted"}
+
+
+def method_colour(index: int) -> str:
+    """The CSS variable of the index-th method's colour."""
+    return f"--method-{index % 5}"
+
+
+def domain_colour(index: int) -> str:
+    """The CSS variable of the index-th domain's colour."""
+    return f"--domain-{index % 8}"
+
+
+def line(
+    x: Iterable[Any], y: Iterable[Any], colour: str, *, name: str = "", width: float = 1.5, dash: str = "solid",
+    legend: bool = False, yaxis: str = "y", shape: str = "linear",
+) -> Spec:  # fmt: skip
+    """A line; without a name it is furniture and answers to no pointer."""
+    return {
+        "type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": name, "yaxis": yaxis,
+        "showlegend": legend, "hoverinfo": "x+y+name" if name else "skip",
+        "line": {"color": colour, "width": width, "dash": dash, "shape": shape},
+    }  # fmt: skip
+
+
+def dots(x: Iterable[Any], y: Iterable[Any], name: str, marker: Spec, hover: str, **more: Any) -> Spec:
+    """Markers with a pointer text in Plotly's template language."""
+    return {
+        "type": "scatter", "mode": "markers", "x": list(x), "y": list(y), "name": name, "marker": marker,
+        "hovertemplate": f"{hover}<extra>{name}</extra>",
+    } | more  # fmt: skip
+
+
+def upright(value: float, axis: str, dash: str) -> Spec:
+    """A vertical line through one panel."""
+    return {
+        "type": "line", "x0": value, "x1": value, "y0": 0, "y1": 1, "xref": "x", "yref": f"{axis} domain",
+        "line": {"color": "--ink", "width": 1.5, "dash": dash},
+    }  # fmt: skip
+
+
+def note(text: str, x: float, y: float) -> Spec:
+    """Text whose lower left corner lies at (x, y), in shares of the drawing."""
+    return {
+        "text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False,
+        "xanchor": "left", "yanchor": "bottom", "font": {"size": 13, "color": "--ink"},
+    }  # fmt: skip
+
+
+def axis(title: str, **more: Any) -> Spec:
+    """One axis with its title; `more` overrides."""
+    return {
+        "title": {"text": title, "font": _SMALL, "standoff": 10}, "gridcolor": "--grid", "linecolor": "--axis",
+        "zeroline": False, "ticks": "outside", "ticklen": 4, "tickcolor": "--axis", "tickfont": _SMALL,
+        "automargin": True,
+    } | more  # fmt: skip
+
+
+def blank_axis(**more: Any) -> Spec:
+    """An axis whose numbers mean nothing: a frame only."""
+    bare = {"showticklabels": False, "showgrid": False, "ticks": "", "linecolor": "--rule", "mirror": True}
+    return axis("", **(bare | more))
+
+
+def layout_of(height: int) -> Spec:
+    """The page's common layout; height in CSS pixels."""
+    return {
+        "height": height, "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "--font-figure", "size": 13, "color": "--ink"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
+        "hoverlabel": {"bgcolor": "--paper", "bordercolor": "--rule", "font": {"color": "--ink"}},
+        "hovermode": "closest", "dragmode": False,
+    }  # fmt: skip
+
+
+def stacked(upper: str, lower: str, below: str) -> Spec:
+    """The layout of two panels over one another with a common horizontal axis."""
+    layout = layout_of(430)
+    layout["xaxis"] = axis(below, anchor="y2")
+    layout["yaxis"] = axis(upper, domain=[0.46, 1])
+    layout["yaxis2"] = axis(lower, domain=[0, 0.36], nticks=4)
+    return layout
+
+
+def percent(value: float | None) -> float | None:
+    """A share as percent with two decimals."""
+    return None if value is None else round(100 * float(value), 2)
+
+
+def percents(values: Iterable[Any]) -> list[float]:
+    """Shares as percent with two decimals."""
+    return [round(100 * float(value), 2) for value in values]
+
+
+def rounded(values: Iterable[Any]) -> list[float | None]:
+    """Numbers with four decimals; what is missing or not finite becomes a gap."""
+    return [None if v is None or not np.isfinite(v) else round(float(v), 4) for v in values]

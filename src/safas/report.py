@@ -1,0 +1,326 @@
+"""One offline HTML file that shows what was measured, how, and on what.
+
+The page holds its numbers, pictures, fonts' names, style and the drawing library; a content security policy in
+it forbids every request, so that it can be opened, mailed and kept.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+import polars as pl
+from plotly.offline import get_plotlyjs
+
+from safas import __version__, figures
+from safas.embedding import plane
+from safas.figures import Bar, Figure, Panel, Record
+from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
+from safas.results import COLUMNS, LOWER_IS_BETTER, PICKS, Number, Result, Row, rows
+from safas.table import ATTACKS, is_live
+
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
+_SPECIES = {"none": "live", "replay_photo": "photo on a screen", "replay_video": "video on a screen", "cut": "cut print"}
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A crop for the contact sheet: image uint8 [S, S, 3] RGB."""
+
+    domain: str
+    attack: str  # "none" = live
+    subject: str
+    image: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """values [N, D]; table [N] with the columns domain, label, attack, score and seen (a training domain)."""
+
+    values: np.ndarray
+    table: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """One trained method: its printable name, score table (RUN_SCORES), evaluation and records."""
+
+    method: str
+    scores: pl.DataFrame
+    result: Result
+    records: Sequence[Record]
+    features: Features | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ProtocolRuns:
+    """The methods trained on `sources` and tested on `target`."""
+
+    sources: tuple[str, ...]
+    target: str
+    methods: Sequence[MethodRun]
+
+    @property
+    def name(self) -> str:
+        """As people read it."""
+        return f"{', '.join(self.sources)} → {self.target}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the numbers came about: all that is needed to get them again."""
+
+    command: str
+    commit: str
+    seed: int
+    created: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    stages: Sequence[tuple[str, float]] = ()  # (name, seconds)
+    peak_memory: str = ""  # in words
+    configurations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # title -> settings
+
+
+@dataclass(frozen=True, eq=False)
+class ReportInput:
+    """Everything on the page. `simulated` says in a sentence what is not real; empty for real recordings."""
+
+    protocols: Sequence[ProtocolRuns]
+    provenance: Provenance
+    faces: Sequence[Face] = ()
+    simulated: str = ""
+
+
+def write_report(content: ReportInput, out: Path) -> Path:
+    """Render the page and write it atomically; returns `out`."""
+    html = render(content)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.write_text(html, encoding="utf-8")
+    partial.replace(out)
+    return out
+
+
+def render(content: ReportInput) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    sections = [_section(runs, f"p{i}", content) for i, runs in enumerate(content.protocols)]
+    drawn = [figure for section in sections for figure in section["figures"]]
+    return environment.get_template("report.html").render(
+        title=_title(content.protocols),
+        simulated=content.simulated,
+        lede=_lede(content.protocols),
+        sections=sections,
+        overview=_overview(content) if len(sections) > 1 else None,
+        sheet=_contact_sheet(content),
+        provenance=content.provenance,
+        stages=_stages(content.provenance),
+        versions=_table("Versions", ("package", "version"), content.provenance.versions.items()),
+        configurations=[
+            {"title": title, "text": json.dumps(settings, indent=2, default=str)}
+            for title, settings in content.provenance.configurations.items()
+        ],
+        specs=[{"key": figure.key, "json": figure.spec} for figure in drawn],
+        plotly=get_plotlyjs(),
+        version=__version__,
+    )
+
+
+def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, Any]:
+    histories = {run.method: run.records for run in runs.methods}
+    seed = content.provenance.seed
+    section: dict[str, Any] = {
+        "key": key,
+        "title": runs.name,
+        "glance": figures.at_a_glance(f"{key}-glance", runs.target, [_bar(run) for run in runs.methods]),
+        "table": _result_table(runs, simulated=bool(content.simulated)),
+        "roc": figures.roc(f"{key}-roc", runs.target, {run.method: _curve(run) for run in runs.methods}),
+        "histograms": [
+            figures.histograms(f"{key}-scores-{i}", run.method, _panels(run))
+            for i, run in enumerate(runs.methods)
+        ],
+        "embeddings": [
+            _embedding(f"{key}-features-{i}", run.method, run.features, seed)
+            for i, run in enumerate(runs.methods)
+            if run.features is not None
+        ],
+        "training": [
+            *filter(None, (figures.heads(f"{key}-heads-{i}", r.method, r.records) for i, r in enumerate(runs.methods))),
+            figures.separability(f"{key}-separability", histories),
+            figures.training(f"{key}-training", histories),
+        ],
+    }
+    lists = (section["histograms"], section["embeddings"], section["training"])
+    section["figures"] = [section["glance"], section["roc"], *(figure for items in lists for figure in items)]
+    return section
+
+
+def _title(protocols: Sequence[ProtocolRuns]) -> str:
+    if len(protocols) > 1:
+        return f"{len(protocols)} domains, each in turn unseen"
+    runs = protocols[0]
+    return f"Trained on {_and(runs.sources)}; tested on {runs.target}, never seen"
+
+
+def _lede(protocols: Sequence[ProtocolRuns]) -> str:
+    words = []
+    for runs in protocols:
+        errors = [f"{r.method} {rows(r.result)[0].numbers['hter'].text()} %" for r in runs.methods]
+        words.append(f"{runs.target}: {', '.join(errors)}" if len(protocols) > 1 else _and(errors))
+    return (
+        "Half total error rate on the unseen domain, with epoch and threshold chosen on source validation alone: "
+        + "; ".join(words)
+        + ". Lower is better; guessing is 50 %."
+    )
+
+
+def _bar(run: MethodRun) -> Bar:
+    numbers = rows(run.result)[0].numbers
+    inside = numbers.get("inside/hter")
+    return Bar(run.method, numbers["hter"].value, numbers["hter"].interval, inside.value if inside else None)
+
+
+def _at_chosen_epoch(run: MethodRun, role: str) -> pl.DataFrame:
+    return run.scores.filter((pl.col("role") == role) & (pl.col("epoch") == run.result["chosen"]["epoch"]))
+
+
+def _curve(run: MethodRun) -> tuple[np.ndarray, np.ndarray, float]:
+    target = _at_chosen_epoch(run, TARGET)
+    return target["score"].to_numpy(), is_live(target), run.result["chosen"]["threshold"]["value"]
+
+
+def _panels(run: MethodRun) -> list[Panel]:
+    """The unseen domain first, then the training domains' test people (else their validation people)."""
+    chosen = run.result["chosen"]
+    fixed = {"threshold from source validation": chosen["threshold"]["value"]}
+    oracle = {"threshold from the target itself (oracle)": chosen["target_threshold"]["value"]}
+    target, inside = _at_chosen_epoch(run, TARGET), _at_chosen_epoch(run, SOURCE_TEST)
+    who = "test people" if not inside.is_empty() else "validation people"
+    inside = inside if not inside.is_empty() else _at_chosen_epoch(run, SOURCE_DEV)
+    panels = [_panel(f"{target['domain'][0]}, unseen", target, fixed | oracle)]
+    return panels + [
+        _panel(f"{domain}, {who}", inside.filter(pl.col("domain") == domain), fixed)
+        for domain in sorted(inside["domain"].unique())
+    ]
+
+
+def _panel(title: str, table: pl.DataFrame, thresholds: Mapping[str, float]) -> Panel:
+    return Panel(title, table["score"].to_numpy(), is_live(table), thresholds)
+
+
+def _embedding(key: str, method: str, features: Features, seed: int) -> Figure:
+    points, how = plane(features.values, seed)
+    return figures.embedding(key, method, points, how, features.table)
+
+
+def _result_table(runs: ProtocolRuns, *, simulated: bool) -> dict[str, Any]:
+    by_method = [(run.method, rows(run.result)) for run in runs.methods]
+    groups = []
+    for i, pick in enumerate(PICKS):
+        lines = [(method, of_run[i]) for method, of_run in by_method]
+        best = {name: _best(name, [row for _, row in lines]) for name in COLUMNS}
+        groups.append(
+            {
+                "title": PICKS[pick],
+                "headline": i == 0,
+                "oracle": lines[0][1].oracle,
+                "rows": [_cells(method, row, best) for method, row in lines],
+            }
+        )
+    counts = runs.methods[0].result["chosen"]["counts"]
+    return {
+        "caption": f"Error on {runs.target}, in percent{' (simulated faces)' if simulated else ''}: "
+        f"{counts['live']} live and {counts['spoof']} spoof videos of {counts['subjects']} people",
+        "columns": ["", *COLUMNS.values(), "epoch"],
+        "groups": groups,
+        "rules": [f"{PICKS[row.pick]} – {row.rule}." for row in by_method[0][1]],
+    }
+
+
+def _best(name: str, lines: Sequence[Row]) -> float | None:
+    values = [row.numbers[name].value for row in lines if name in row.numbers]
+    if len(values) < 2:
+        return None
+    return min(values) if name in LOWER_IS_BETTER else max(values)
+
+
+def _cells(method: str, row: Row, best: Mapping[str, float | None]) -> list[dict[str, Any]]:
+    cells: list[dict[str, Any]] = [{"text": method}]
+    for name in COLUMNS:
+        number: Number | None = row.numbers.get(name)
+        if number is None:
+            cells.append({"text": "–", "detail": "", "best": False})
+        else:
+            cells.append(
+                {"text": number.text(), "detail": number.detail(), "best": number.value == best[name]}
+            )
+    return [*cells, {"text": "–" if row.epoch is None else str(row.epoch), "detail": "", "best": False}]
+
+
+def _overview(content: ReportInput) -> dict[str, Any]:
+    """The headline of every protocol and its mean, a line a protocol."""
+    methods = [run.method for run in content.protocols[0].methods]
+    values = [[rows(run.result)[0].numbers["hter"].value for run in runs.methods] for runs in content.protocols]
+    lines = [[p.name, *(f"{100 * v:.1f}" for v in line)] for p, line in zip(content.protocols, values, strict=True)]
+    lines.append(["mean", *(f"{100 * mean:.1f}" for mean in np.mean(values, axis=0))])
+    caption = "HTER on the unseen domain, in percent; epoch and threshold from source validation"
+    return _table(caption + (" (simulated faces)" if content.simulated else ""), ("protocol", *methods), lines)
+
+
+def _contact_sheet(content: ReportInput) -> dict[str, Any]:
+    columns = [attack for attack in ATTACKS if any(face.attack == attack for face in content.faces)]
+    unseen = {content.protocols[0].target} if len(content.protocols) == 1 else set()
+    return {
+        "columns": [_species(attack) for attack in columns],
+        "rows": [
+            {
+                "domain": domain,
+                "unseen": domain in unseen,
+                "cells": [
+                    [_thumbnail(f) for f in content.faces if (f.domain, f.attack) == (domain, attack)]
+                    for attack in columns
+                ],
+            }
+            for domain in sorted({face.domain for face in content.faces})
+        ],
+    }
+
+
+def _thumbnail(face: Face) -> dict[str, str]:
+    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(face.image[:, :, ::-1]), _JPEG)[1].tobytes()
+    return {
+        "uri": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
+        "alt": f"{face.domain}, {_species(face.attack)}, person {face.subject}",
+    }
+
+
+def _species(attack: str) -> str:
+    return _SPECIES.get(attack, attack)
+
+
+def _stages(provenance: Provenance) -> dict[str, Any]:
+    total = sum(seconds for _, seconds in provenance.stages)
+    lines = [(name, duration(seconds)) for name, seconds in (*provenance.stages, ("total", total))]
+    return _table("Where the time went", ("stage", "time"), lines)
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, or 3 min 04 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def _table(caption: str, columns: Sequence[str], lines: Any) -> dict[str, Any]:
+    return {"caption": caption, "columns": list(columns), "rows": [list(line) for line in lines]}
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

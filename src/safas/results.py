@@ -1,0 +1,123 @@
+"""From `safas.evaluation.evaluate`'s results to the rows that people read, of one run or over seeds.
+
+A row says by which rule its epoch was chosen; every number is a share in [0, 1] here and percent when printed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Result = Mapping[str, Any]  # what `safas.evaluation.evaluate` returns
+
+# What is printed of a row, in this order: the number's name -> the column's title.
+COLUMNS: Mapping[str, str] = {
+    "hter": "HTER",
+    "auc": "AUC",
+    "tpr_at_fpr/0.05": "TPR @ FPR 5 %",
+    "tpr_at_fpr/0.01": "TPR @ FPR 1 %",
+    "hter_target_eer": "HTER, threshold from the target (oracle)",
+    "inside/hter": "HTER inside",
+}
+LOWER_IS_BETTER = frozenset(("hter", "hter_target_eer", "inside/hter", "eer"))
+
+# The three ways to choose an epoch: key of the result -> title. The first is the headline.
+PICKS: Mapping[str, str] = {
+    "chosen": "Epoch and threshold from source validation",
+    "last10": "Last evaluated epochs, threshold from source validation",
+    "oracle": "Best epoch on the target, as published",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value with what is known of its uncertainty: a 95 % interval, or a standard deviation."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+    std: float | None = None
+
+    def text(self) -> str:
+        """Percent with one decimal."""
+        return f"{100 * self.value:.1f}"
+
+    def detail(self) -> str:
+        """The interval or the deviation, in percent; empty when there is none."""
+        if self.std is not None:
+            return f"± {100 * self.std:.1f}"
+        return "" if self.interval is None else f"{100 * self.interval[0]:.1f}–{100 * self.interval[1]:.1f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table. `oracle` marks that the target itself chose the epoch."""
+
+    pick: str  # a key of PICKS
+    rule: str  # in words, as `evaluate` printed it
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    epoch: int | None = None
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the target itself chose the epoch."""
+        return self.pick == "oracle"
+
+    @property
+    def title(self) -> str:
+        """What is printed above the row."""
+        return PICKS[self.pick]
+
+
+def rows(result: Result) -> list[Row]:
+    """The three rows of one run, the headline first."""
+    last = result["last10"]
+    means, stds = _flat(last["mean"]), _flat(last["std"])
+    of_last = {name: Number(value, std=stds[name]) for name, value in means.items()}
+    return [
+        _row("chosen", result["chosen"]),
+        Row("last10", last["rule"], of_last),
+        _row("oracle", result["oracle"]),
+    ]
+
+
+def over_seeds(results: Sequence[Result]) -> list[Row]:
+    """The three rows over runs that differ in their seed: mean of each number, and std (divisor n - 1).
+
+    With one run the rows are that run's own.
+    """
+    if len(results) == 1:
+        return rows(results[0])
+    columns = zip(*(rows(result) for result in results), strict=True)
+    return [_mean_row(column) for column in columns]
+
+
+def _row(pick: str, part: Mapping[str, Any]) -> Row:
+    intervals = _flat(part["intervals"])
+    numbers = {}
+    for name in (*COLUMNS, "eer"):
+        value = _flat(part).get(name)
+        if value is not None:
+            interval = intervals.get(name)
+            numbers[name] = Number(value, interval=None if interval is None else tuple(interval))
+    return Row(pick, part["rule"], numbers, part["epoch"])
+
+
+def _mean_row(column: Sequence[Row]) -> Row:
+    names = [name for name in column[0].numbers if all(name in row.numbers for row in column)]
+    numbers = {}
+    for name in names:
+        values = [row.numbers[name].value for row in column]
+        numbers[name] = Number(float(np.mean(values)), std=float(np.std(values, ddof=1)))
+    return Row(column[0].pick, column[0].rule, numbers)
+
+
+def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """{"tpr_at_fpr": {"0.05": x}} -> {"tpr_at_fpr/0.05": x}, one level deep."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}/{inner}": deeper for inner, deeper in value.items()}
+        else:
+            flat[name] = value
+    return flat
