@@ -239,17 +239,22 @@ def _check_labels(rows: pl.DataFrame, domain: str, splits: tuple[str, ...], prot
 
 
 def _people_to_hold_out(rows: pl.DataFrame, domain: str, protocol: Protocol, seed: int) -> tuple[str, ...]:
-    """The first HELD_OUT of the people in a drawn order, or more until both sides hold both labels."""
-    people = rows["subject"].unique().sort()
+    """HELD_OUT of the people with both labels, of those with live rows only, of those with attacks only.
+
+    One at least of each kind, and never the last one.
+    """
     rng = np.random.default_rng([seed, zlib.crc32(domain.encode())])
-    order = people.gather(rng.permutation(len(people)))
-    for count in range(max(1, round(HELD_OUT * len(people))), len(people)):
-        chosen = order.head(count).sort()
-        is_held = pl.col("subject").is_in(chosen.to_list())
-        if all(rows.filter(side)["label"].n_unique() == len(LABELS) for side in (is_held, ~is_held)):
-            return tuple(chosen)
-    raise ProtocolError(
-        f"domain {domain!r} has no dev split, and {len(people)} people are too few to hold some out",
-        where=protocol.name,
-        remedy="Give some of its people the split 'dev'.",
-    )
+    first, last = pl.col("label").min(), pl.col("label").max()
+    kinds = rows.group_by("subject").agg(kind=first + last).sort("kind", "subject")
+    chosen: list[str] = []
+    for _, people in kinds.group_by("kind", maintain_order=True):
+        count = min(len(people) - 1, max(1, round(HELD_OUT * len(people))))
+        chosen += people["subject"].gather(rng.permutation(len(people))[:count]).to_list()
+    is_held = pl.col("subject").is_in(chosen)
+    if any(rows.filter(side)["label"].n_unique() < len(LABELS) for side in (is_held, ~is_held)):
+        raise ProtocolError(
+            f"domain {domain!r} has no dev split, and {len(kinds)} people are too few to hold some out",
+            where=protocol.name,
+            remedy="Give some of its people the split 'dev'.",
+        )
+    return tuple(sorted(chosen))
