@@ -1,0 +1,22 @@
+"""Training: one loop for every method, resumable bit for bit, that sees source domains only."""
+
+from safas.training.config import PRESETS, TrainConfig, preset, run_hash
+from safas.training.folder import read_run
+from safas.training.loop import train
+from safas.training.records import read_records
+from safas.training.scoring import evaluated_epochs, features_of, load_scorer, scorer_of, scores_of
+
+__all__ = [
+    "PRESETS",
+    "TrainConfig",
+    "evaluated_epochs",
+    "features_of",
+    "load_scorer",
+    "preset",
+    "read_records",
+    "read_run",
+    "run_hash",
+    "scorer_of",
+    "scores_of",
+    "train",
+]

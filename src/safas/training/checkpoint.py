@@ -1,0 +1,76 @@
+"""Atomic files of tensors, and the whole state of a run as one of them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from safas.errors import TrainingError
+
+RNG, CUDA_RNG, MOMENTUM, WEIGHT = "rng", "rng.cuda", "momentum.", "weight."
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+    """Write safetensors atomically: a killed writer leaves the old file or none, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(plain, partial, metadata=dict(about))
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors, what was said about them). Raises TrainingError for an unreadable file."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+            return tensors, dict(file.metadata() or {})
+    except (OSError, safetensors.SafetensorError) as error:
+        raise TrainingError(
+            f"not a readable file of weights ({error})", where=str(path), remedy="Delete it and train again."
+        ) from error
+
+
+def state_of(
+    model: nn.Module, optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]
+) -> dict[str, Tensor]:
+    """Weights, momentum buffers and the states of the random generators, under distinct names."""
+    state = {WEIGHT + name: tensor for name, tensor in model.state_dict().items()}
+    for parameter, name in names.items():
+        momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            state[MOMENTUM + name] = momentum
+    state[RNG] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        state[CUDA_RNG] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore(
+    state: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    names: Mapping[nn.Parameter, str],
+    where: Path,
+) -> None:
+    """Put a state back in place. Raises TrainingError when it is of another network."""
+    weights = {key.removeprefix(WEIGHT): value for key, value in state.items() if key.startswith(WEIGHT)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TrainingError(
+            "the checkpoint is of another network", where=str(where), remedy="Train without resuming."
+        ) from error
+    for parameter, name in names.items():
+        if MOMENTUM + name in state:
+            buffer = torch.empty_like(parameter).copy_(state[MOMENTUM + name]).detach()
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+    torch.set_rng_state(state[RNG])
+    if CUDA_RNG in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state[CUDA_RNG])

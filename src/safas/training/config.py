@@ -1,0 +1,133 @@
+"""The settings of a run, the two named presets, and the hash that names a run's folder."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from safas.augment import AugmentConfig
+from safas.batches import Sampling
+from safas.errors import InputError
+from safas.methods import CONFIGS, MethodConfig
+from safas.methods.sa_fas import SaFasConfig
+from safas.protocols import Protocol
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run but its data. The defaults are those of SA-FAS's authors."""
+
+    method: MethodConfig = field(default_factory=SaFasConfig)
+    """the objective and its own settings"""
+    seed: int = 0
+    """>= 0; decides the first weights, the order of the videos, their frames and the views"""
+    backbone: str = "resnet18"
+    """a torchvision network"""
+    weights: str = "imagenet"
+    """what the backbone starts from: imagenet, none (random) or the path of a file"""
+    image_size: int = 256
+    """side in pixels of what the backbone sees"""
+    epochs: int = 100
+    """an epoch is number of videos // batch steps: one random frame of each video"""
+    batch: int = 96
+    """images a step, each of them in two views"""
+    sampling: Sampling = "plain"
+    """plain: shuffled; balanced: as many of every (domain, label) in each batch"""
+    lr: float = 0.005
+    """learning rate of SGD"""
+    momentum: float = 0.9
+    """of SGD"""
+    weight_decay: float = 5e-4
+    """acts on every parameter, those of the batch norms included"""
+    lr_factor: float = 0.5
+    """the learning rate is multiplied by this ..."""
+    lr_every: int = 40
+    """... after every so many epochs"""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """the random views"""
+    evaluate_every: int = 1
+    """epochs between two evaluations on source validation; the weights of each are kept"""
+    checkpoint_every: int = 100
+    """steps between two checkpoints: what a killed run may have to do again"""
+    log_every: int = 10
+    """steps between two lines of the log; losses are means over them"""
+    accelerator: str = "auto"
+    """auto, cpu, cuda or mps"""
+    precision: Precision = "auto"
+    """auto: bfloat16 for the backbone where the processor has it, the losses always in 32 bits"""
+    threads: int | None = None
+    """CPU threads; none: as many as torch takes by itself"""
+
+    def __post_init__(self) -> None:
+        least = {"seed": 0, "lr_every": 1, "evaluate_every": 1, "checkpoint_every": 1, "log_every": 1}
+        least |= {"image_size": 8, "epochs": 1, "batch": 2, "lr": 0, "momentum": 0, "weight_decay": 0}
+        for name, value in least.items():
+            if not getattr(self, name) >= value:
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is below {value}", where="training settings"
+                )
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads = {self.threads} is below 1", where="training settings")
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate in an epoch (from 0)."""
+        return self.lr * self.lr_factor ** (epoch // self.lr_every)
+
+    def is_evaluated(self, epoch: int) -> bool:
+        """Whether an epoch (from 0) ends with an evaluation; the last one always does."""
+        return (epoch + 1) % self.evaluate_every == 0 or epoch == self.epochs - 1
+
+
+# paper: the defaults of the authors' code. demo: minutes on two CPU cores, from random weights: smaller
+# images, a # higher learning rate, mild rotation (a face that may stand on its head takes longer to learn), a
+# faster alignment # because there are some hundred steps instead of some ten thousand.
+PRESETS: Mapping[str, TrainConfig] = {
+    "paper": TrainConfig(),
+    "demo": TrainConfig(
+        method=SaFasConfig(alpha=0.99, align_epoch=4),
+        weights="none",
+        image_size=96,
+        epochs=36,
+        batch=32,
+        sampling="balanced",
+        lr=0.02,
+        lr_every=18,
+        augment=AugmentConfig(rotation_deg=15.0, scale=(0.4, 1.0), padding="reflection"),
+        evaluate_every=3,
+        checkpoint_every=50,
+        log_every=5,
+    ),
+}
+
+
+def preset(name: str, method: str = "sa-fas", seed: int = 0) -> TrainConfig:
+    """A preset's settings with a method of METHODS; SA-FAS comes with the preset's own alignment settings.
+
+    Raises InputError for an unknown preset or method.
+    """
+    if name not in PRESETS:
+        raise InputError(f"no preset is called {name!r}", remedy=f"Choose from: {', '.join(PRESETS)}.")
+    if method not in CONFIGS:
+        raise InputError(f"no method is called {method!r}", remedy=f"Choose from: {', '.join(CONFIGS)}.")
+    config = PRESETS[name]
+    own = config.method if config.method.name == method else CONFIGS[method]()
+    return replace(config, method=own, seed=seed)
+
+
+def config_from_json(data: Mapping[str, Any]) -> TrainConfig:
+    """The settings that `dataclasses.asdict` wrote. Raises InputError for an unknown or missing key."""
+    try:
+        method = CONFIGS[data["method"]["name"]](**data["method"])
+        augment = AugmentConfig(**{**data["augment"], "scale": tuple(data["augment"]["scale"])})
+        return TrainConfig(**{**data, "method": method, "augment": augment})
+    except (KeyError, TypeError) as error:
+        raise InputError(f"these are not a run's settings ({error})") from error
+
+
+def run_hash(config: TrainConfig, protocol: Protocol, digest: str) -> str:
+    """12 hex digits that name a run: settings, protocol and the digest of its crops."""
+    identity = {"config": asdict(config), "protocol": asdict(protocol), "data": digest}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,108 @@
+"""What a run ran on: device, precision, threads, versions, commit."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+
+from safas.errors import InputError
+from safas.training.config import Precision, TrainConfig
+
+PACKAGES = ("safas", "torch", "torchvision", "lightning-fabric", "numpy", "polars", "opencv-python-headless")
+
+
+def make_fabric(config: TrainConfig) -> Fabric:
+    """One device, and bfloat16 for what is set up through it where that is chosen. Raises InputError."""
+    try:
+        fabric = Fabric(accelerator=config.accelerator, devices=1)
+        if uses_bf16(config.precision, fabric.device):
+            mixed = MixedPrecision("bf16-mixed", fabric.device.type)
+            fabric = Fabric(accelerator=config.accelerator, devices=1, plugins=mixed)
+    except (RuntimeError, ValueError) as error:  # Fabric's ways to say that there is no such device
+        first = str(error).splitlines()[0]
+        what = f"no accelerator {config.accelerator!r} here ({first})"
+        raise InputError(what, remedy="Use auto.") from error
+    return fabric
+
+
+def uses_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether the backbone runs in bfloat16: as told, or where the processor multiplies it natively."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
+
+
+@contextmanager
+def reproducible(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Deterministic algorithms and a fixed number of threads within; afterwards all is as before.
+
+    On CUDA an operation without a deterministic version warns and goes on.
+    """
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic  # a module with a property, which mypy does not know
+    fill = memory.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
+    try:
+        torch.set_num_threads(config.threads or threads)
+        torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+        # Filling fresh memory is for finding reads of what was never written, and costs time.
+        memory.fill_uninitialized_memory = False
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(config.seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        memory.fill_uninitialized_memory = fill
+
+
+def environment(fabric: Fabric, config: TrainConfig) -> dict[str, Any]:
+    """Versions, commit, device, precision and threads, for config.json."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "commit": commit(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": str(fabric.device),
+        "precision": "bf16" if uses_bf16(config.precision, fabric.device) else "fp32",
+        "threads": torch.get_num_threads(),
+        "seed": config.seed,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the checkout that tracks this file, with "-dirty" when something was changed; or None."""
+    here = Path(__file__).resolve()
+    git = ("git", "-C", str(here.parent))
+    try:
+        for arguments in (("ls-files", "--error-unmatch", here.name), ("rev-parse", "HEAD")):
+            done = subprocess.run((*git, *arguments), capture_output=True, text=True, timeout=10, check=True)
+        changed = subprocess.run(
+            (*git, "status", "--porcelain", "--untracked-files=no"),
+            capture_output=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

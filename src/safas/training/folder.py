@@ -1,0 +1,65 @@
+"""The folder of a run and the config.json in it."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safas.batches import CropStore
+from safas.errors import InputError, TrainingError
+from safas.protocols import SourceData
+from safas.training.config import TrainConfig, run_hash
+
+CONFIG = "config.json"
+
+
+def identity(config: TrainConfig, data: SourceData, stores: Mapping[str, CropStore]) -> dict[str, Any]:
+    """What makes a run the one it is: its name, settings, protocol and data, as config.json will hold it."""
+    digest = "-".join(store.digest()[:32] for store in stores.values())
+    counts = {
+        part: {"videos": len(store.videos), "crops": len(store.images), "videos_without_crop": store.missing}
+        for part, store in stores.items()
+    }
+    about = {
+        "run": run_hash(config, data.protocol, digest),
+        "config": asdict(config),
+        "protocol": {**asdict(data.protocol), "name": data.protocol.name},
+        "held_out": {domain: list(people) for domain, people in data.held_out.items()},
+        "data": {"digest": digest, **counts},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(about))  # tuples as the lists they will be read back as
+    return plain
+
+
+def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any], resume: bool) -> None:
+    """Make the run's folder with its config.json, or check the one that is there, or empty it (no resume).
+
+    Raises TrainingError, naming what differs, when a config.json of something else is there.
+    """
+    if resume and (folder / CONFIG).is_file():
+        there = read_run(folder)
+        different = [key for key, value in about.items() if there.get(key) != value]
+        if different:
+            raise TrainingError(
+                f"the folder holds a run with another {different[0]!r}",
+                where=str(folder / CONFIG),
+                remedy="Train without resuming, or into another folder.",
+            )
+        return
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    partial = folder / f".{CONFIG}.partial"
+    partial.write_text(json.dumps({**about, "environment": ran_on}, indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / CONFIG)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What config.json says of a run. Raises InputError when the folder is no run's."""
+    try:
+        said: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("not a run's folder", where=str(folder), remedy=f"It needs a {CONFIG}.") from error
+    return said

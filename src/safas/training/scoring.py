@@ -1,0 +1,124 @@
+"""From a run's kept weights to a scoring net; features and scores of crops; how far a run has come."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from safas.batches import CropStore
+from safas.errors import InputError, TrainingError
+from safas.evaluation import Scorer
+from safas.methods import METHODS
+from safas.model import ScoringNet, backbone
+from safas.protocols import dev_record
+from safas.training.checkpoint import load
+from safas.training.config import config_from_json
+from safas.training.folder import read_run
+
+
+def weights_path(run_dir: Path, epoch: int) -> Path:
+    """Where the weights at the end of an epoch (from 0) are kept."""
+    return run_dir / "weights" / f"epoch-{epoch:04d}.safetensors"
+
+
+def evaluated_epochs(run_dir: Path) -> list[int]:
+    """The epochs whose weights are kept, ascending."""
+    names = (re.fullmatch(r"epoch-(\d+)\.safetensors", p.name) for p in (run_dir / "weights").glob("epoch-*"))
+    return sorted(int(name.group(1)) for name in names if name)
+
+
+def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
+    """The scoring net at the end of an evaluated epoch, on the CPU, ready to score.
+
+    Raises InputError when the folder is no run's or the epoch was not evaluated.
+    """
+    said = read_run(run_dir)
+    path = weights_path(run_dir, epoch)
+    if not path.is_file():
+        known = ", ".join(map(str, evaluated_epochs(run_dir))) or "none"
+        raise InputError(f"no weights of epoch {epoch}", where=str(run_dir), remedy=f"There are: {known}.")
+    config = config_from_json(said["config"])
+    trunk, dim = backbone(config.backbone, "none")
+    method_class: Any = METHODS[config.method.name]  # each takes its own kind of settings
+    method = method_class(trunk, dim, len(said["protocol"]["sources"]), config.method, config.image_size, 1)
+    net: ScoringNet = method.scoring_net()
+    try:
+        net.load_state_dict(load(path)[0])
+    except RuntimeError as error:
+        raise TrainingError("the weights are of another network", where=str(path)) from error
+    return net.eval()
+
+
+@torch.inference_mode()
+def features_of(
+    net: ScoringNet, crops: UInt8[np.ndarray, "n S S 3"], batch: int = 64
+) -> Float[np.ndarray, "n D"]:
+    """phi of each crop, not normalised, in 32 bits; on the net's device, the net being in evaluation mode."""
+    device = net.heads.weight.device
+    parts = []
+    for start in range(0, len(crops), batch):
+        pixels = torch.from_numpy(crops[start : start + batch]).to(device).permute(0, 3, 1, 2)
+        parts.append(net.features(pixels).float().cpu())
+    return torch.cat(parts).numpy()
+
+
+def scores_of(net: ScoringNet, features: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n"]:
+    """P(live) of each row of features, by the net's rule."""
+    with torch.inference_mode():
+        phi = torch.from_numpy(features).to(net.heads.weight.device)
+        return net.heads.score(phi, net.rule).cpu().numpy()
+
+
+def scorer_of(net: ScoringNet) -> Scorer:
+    """The net as evaluation wants it: uint8 crops [N, S, S, 3] to P(live) [N]."""
+    return lambda crops: scores_of(net, features_of(net, np.ascontiguousarray(crops)))
+
+
+def validate(net: ScoringNet, store: CropStore, epoch: int) -> dict[str, float]:
+    """How the net stands on source validation: HTER and AUC over videos, separability, alignment.
+
+    Raises TrainingError when a feature is not finite.
+    """
+    features = features_of(net, store.images)
+    if not np.isfinite(features).all():
+        raise TrainingError(
+            f"the features are not finite at the end of epoch {epoch}", remedy="Lower the learning rate."
+        )
+    scores = np.add.reduceat(scores_of(net, features).astype(np.float64), store.first) / store.count
+    record = dev_record(epoch, store.videos.with_columns(score=scores))
+    owner = np.repeat(np.arange(len(store.count)), store.count)
+    live, domain = store.live[owner], store.domain[owner]
+    mean_weight = net.heads.weight.detach().mean(dim=0).cpu().numpy()
+    return {
+        "source_dev_hter": record.hter,
+        "source_dev_auc": record.auc,
+        "separability": separability(features, 2 * domain + live),
+        "alignment": alignment(features, live, domain, mean_weight),
+    }
+
+
+def separability(features: Float[np.ndarray, "n D"], classes: np.ndarray) -> float:
+    """Mean distance, in [0, 2], of the centres of the classes (label, domain) of the normalised features."""
+    z = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    centres = np.stack([z[classes == c].mean(axis=0) for c in np.unique(classes)])
+    first, second = np.triu_indices(len(centres), k=1)
+    return float(np.linalg.norm(centres[first] - centres[second], axis=1).mean())
+
+
+def alignment(
+    features: Float[np.ndarray, "n D"],
+    live: np.ndarray,
+    domain: np.ndarray,
+    mean_weight: Float[np.ndarray, "D"],
+) -> float:
+    """Mean over the domains of cos(mean w, centre of live - centre of spoof), in [-1, 1]; 1 = one for all."""
+    cosines = []
+    for e in np.unique(domain):
+        of = domain == e
+        gap = features[of & live].mean(axis=0) - features[of & ~live].mean(axis=0)
+        lengths = float(np.linalg.norm(gap) * np.linalg.norm(mean_weight))
+        cosines.append(float(gap @ mean_weight) / max(lengths, 1e-12))
+    return float(np.mean(cosines))
