@@ -80,7 +80,7 @@ def choose(dev: pl.DataFrame) -> Choice:
     return Choice(select_epoch(records), {epoch: source_threshold(rows) for epoch, rows in per_epoch.items()})
 
 
-def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0) -> Result:
+def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates: int = 1000) -> Result:
     """All numbers of one run; `scores` has the columns RUN_SCORES. Rates are shares in [0, 1].
 
     The result, ready for JSON, has three parts:
@@ -89,10 +89,10 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0) -> Result:
     `hter` (at that threshold: the headline); `target_threshold` {value, chosen_on}; `hter_target_eer` (at
     that one, fixed on the target); `eer`; `auc`; `tpr_at_fpr` {"0.05", "0.01"}; `apcer` {species: rate} and
     `bpcer` at `threshold`; `counts` {live, spoof, subjects}; `intervals` of hter, hter_target_eer, eer, auc
-    and tpr_at_fpr: 95 % [low, high] by bootstrap over the target's people (drawn from `seed`), null with
-    fewer than two of them; the source threshold stays fixed, the target's EER threshold is derived anew in
-    each replicate; `inside` {hter, auc, domains {name: {hter, auc}}}: the sources' test people at
-    `threshold`, null where a label or everything is missing.
+    and tpr_at_fpr: 95 % [low, high] by bootstrap over the target's people (`replicates` draws from `seed`),
+    null with fewer than two of them; the source threshold stays fixed, the target's EER threshold is derived
+    anew in each; `inside` {hter, auc, domains {name: {hter, auc}}}: the sources' test people at `threshold`,
+    null where a label or everything is missing.
 
     last10: `rule`; `epochs`, the last `last` evaluated; `mean` and `std` over them (the std divides by their
     number) of hter, hter_target_eer, eer, auc and tpr_at_fpr, each epoch at its own source threshold.
@@ -107,25 +107,28 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0) -> Result:
     scores = _checked_run(scores)
     choice = choose(scores.filter(pl.col("role") == SOURCE_DEV))
     target = _by_epoch(scores, TARGET)
+    row = partial(_row, choice=choice, seed=seed, replicates=replicates)
     _check_epochs(choice, target)
     rule = f"epoch: {EPOCH_RULE}; threshold: {choice.thresholds[choice.epoch].chosen_on}"
-    chosen = {"rule": rule, **_row(choice.epoch, target[choice.epoch], choice, seed)}
+    chosen = {"rule": rule, **row(choice.epoch, target[choice.epoch])}
     inside = _by_epoch(scores, SOURCE_TEST).get(choice.epoch)
     best = min(target, key=lambda epoch: _oracle_order(epoch, target[epoch]))
     rule = f"epoch: {ORACLE_RULE}; threshold: {_target_threshold(target[best]).chosen_on}"
     return {
         "chosen": {**chosen, "inside": _inside(inside, choice.thresholds[choice.epoch])},
         "last10": _last(target, choice, last),
-        "oracle": {"oracle": True, "rule": rule, **_row(best, target[best], choice, seed)},
+        "oracle": {"oracle": True, "rule": rule, **row(best, target[best])},
     }
 
 
-def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int) -> Result:
+def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: int) -> Result:
     threshold = choice.thresholds[epoch]
     values, live = rows["score"].to_numpy(), is_live(rows)
     people = _people(rows)
     statistics = _statistics(threshold.value)
-    interval = partial(bootstrap_interval, scores=values, live=live, groups=people, seed=seed)
+    interval = partial(
+        bootstrap_interval, scores=values, live=live, groups=people, seed=seed, replicates=replicates
+    )
     enough = np.unique(people).size > 1
     return {
         "epoch": epoch,
