@@ -1,0 +1,136 @@
+"""The four simulated domains: one device, its rooms, its attackers and their habits each.
+
+The habits are what makes the benchmark hard. In every domain something besides the re-capture separates attacks
+from live faces, as in the real sets, and each of these accidents points one way in two domains and the other way
+in the other two, so that the majority among any three of them misleads in the fourth:
+
+attacks against live faces | phone   | webcam  | laptop  | tablet
+blur                       | softer  | sharper | softer  | sharper
+colour of the light        | warmer  | warmer  | colder  | colder
+exposure                   | darker  | lighter | lighter | darker
+distance                   | closer  | farther | farther | closer
+"""
+
+from dataclasses import dataclass
+
+from safas.capture.camera import Camera
+from safas.capture.instruments import Printer, Screen
+
+Spread = tuple[float, float]  # mean and standard deviation over clips
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How clips of one label come out in one domain."""
+
+    blur_px: Spread  # of the lens, on the sensor
+    warmth: Spread  # log2 of red over blue
+    exposure_ev: Spread  # stops from the automatic exposure
+    face_px: Spread  # height of the face at the nominal frame size
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One instrument in use. Species as in the sample table."""
+
+    species: str  # print | cut | replay_photo | replay_video
+    instrument: Printer | Screen
+    handheld: bool
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A place: camera, room and people's habits. Colours are linear RGB."""
+
+    name: str
+    camera: Camera
+    walls: tuple[tuple[float, float, float], ...]
+    key: tuple[float, float, float]  # colour of the main lamp
+    ambient: tuple[float, float, float]
+    lamp_height: Spread  # radians above the horizon
+    lamp_side: Spread  # radians to the right
+    live: Habit
+    attack: Habit
+    attacks: tuple[Attack, ...]  # one clip each per person
+
+
+_PHONE = Domain(
+    name="phone",
+    camera=Camera(
+        width=240, height=320, fps=24, codec="libx264", quality=21, container="mp4",
+        lens_px=0.40, full_well=4000, sharpen=0.9, contrast=0.25, saturation=1.2,
+    ),
+    walls=((0.55, 0.60, 0.66), (0.35, 0.42, 0.36), (0.62, 0.58, 0.52)),
+    key=(0.95, 1.00, 1.08), ambient=(0.42, 0.45, 0.50),
+    lamp_height=(0.9, 0.25), lamp_side=(0.3, 0.6),
+    live=Habit(blur_px=(0.48, 0.12), warmth=(-0.12, 0.18), exposure_ev=(0.15, 0.25), face_px=(92, 8)),
+    attack=Habit(blur_px=(0.82, 0.16), warmth=(0.18, 0.18), exposure_ev=(-0.20, 0.25), face_px=(106, 8)),
+    attacks=(
+        Attack("print", Printer("print/laser-gloss", 0.95, True, gloss=0.25, bend=0.5), True),
+        Attack("cut", Printer("print/inkjet", 0.42, False, (0.88, 0.86, 0.80), bend=0.8), True),
+        Attack("replay_photo", Screen("display/monitor", 0.90, grid=0.45, black=0.02, glare=0.2), False),
+        Attack("replay_video", Screen("display/tablet", 0.66, grid=0.40, black=0.03, glare=0.35), True),
+    ),
+)  # fmt: skip
+
+_WEBCAM = Domain(
+    name="webcam",
+    camera=Camera(
+        width=320, height=240, fps=15, codec="mjpeg", quality=4, container="avi",
+        lens_px=0.50, full_well=1500, read_noise=8, denoise_px=1.4, sharpen=0.35, contrast=0.05, saturation=0.9,
+        white=(0.96, 1.0, 1.05),
+    ),
+    walls=((0.62, 0.52, 0.38), (0.50, 0.36, 0.28), (0.58, 0.56, 0.48)),
+    key=(1.12, 0.98, 0.80), ambient=(0.30, 0.26, 0.22),
+    lamp_height=(0.7, 0.2), lamp_side=(-0.5, 0.5),
+    live=Habit(blur_px=(0.98, 0.16), warmth=(-0.05, 0.18), exposure_ev=(-0.20, 0.25), face_px=(106, 8)),
+    attack=Habit(blur_px=(0.52, 0.12), warmth=(0.27, 0.18), exposure_ev=(0.15, 0.25), face_px=(92, 8)),
+    attacks=(
+        Attack("print", Printer("print/inkjet", 0.38, False, (0.86, 0.86, 0.86), bend=0.4), False),
+        Attack("print", Printer("print/laser-copy", 1.10, True, (0.80, 0.80, 0.78), gloss=0.05), True),
+        Attack("replay_photo", Screen("display/phone", 0.62, grid=0.40, black=0.02, gamut=0.95, glare=0.4), True),
+        Attack("replay_video", Screen("display/monitor", 0.86, grid=0.50, black=0.035, gamut=0.8, banding=0.08), False),
+    ),
+)  # fmt: skip
+
+_LAPTOP = Domain(
+    name="laptop",
+    camera=Camera(
+        width=320, height=240, fps=12, codec="libx264", quality=25, container="mov",
+        lens_px=0.45, full_well=2000, read_noise=6, denoise_px=1.8, sharpen=0.7, contrast=0.35, saturation=1.05,
+        white=(1.04, 1.0, 0.97), vignette=0.25,
+    ),
+    walls=((0.40, 0.40, 0.42), (0.68, 0.68, 0.66), (0.30, 0.34, 0.42)),
+    key=(1.00, 1.00, 0.96), ambient=(0.22, 0.23, 0.24),
+    lamp_height=(0.5, 0.25), lamp_side=(0.9, 0.4),
+    live=Habit(blur_px=(0.52, 0.12), warmth=(0.22, 0.18), exposure_ev=(-0.25, 0.25), face_px=(106, 8)),
+    attack=Habit(blur_px=(0.88, 0.16), warmth=(-0.10, 0.18), exposure_ev=(0.12, 0.25), face_px=(92, 8)),
+    attacks=(
+        Attack("print", Printer("print/laser", 0.85, True, (0.90, 0.90, 0.92), bend=0.3), True),
+        Attack("cut", Printer("print/laser-gloss", 1.00, True, gloss=0.2, bend=0.7), True),
+        Attack("replay_video", Screen("display/phone", 0.70, grid=0.45, black=0.015, gamut=0.9, glare=0.3), True),
+        Attack("replay_video", Screen("display/tv", 1.00, grid=0.45, black=0.04, contrast=1.15, banding=0.06), False),
+    ),
+)  # fmt: skip
+
+_TABLET = Domain(
+    name="tablet",
+    camera=Camera(
+        width=288, height=256, fps=30, codec="libx264", quality=20, container="mp4",
+        lens_px=0.42, full_well=3000, read_noise=4, denoise_px=1.0, sharpen=0.55, contrast=0.15, saturation=0.95,
+        white=(0.98, 1.0, 1.03), vignette=0.1,
+    ),
+    walls=((0.66, 0.62, 0.64), (0.45, 0.50, 0.40), (0.56, 0.44, 0.44)),
+    key=(0.98, 0.97, 1.00), ambient=(0.55, 0.54, 0.54),
+    lamp_height=(1.1, 0.2), lamp_side=(-0.2, 0.8),
+    live=Habit(blur_px=(0.92, 0.16), warmth=(0.15, 0.18), exposure_ev=(0.20, 0.25), face_px=(90, 8)),
+    attack=Habit(blur_px=(0.50, 0.12), warmth=(-0.17, 0.18), exposure_ev=(-0.15, 0.25), face_px=(104, 8)),
+    attacks=(
+        Attack("print", Printer("print/inkjet-photo", 0.45, False, (0.90, 0.88, 0.84), gloss=0.3, bend=0.5), True),
+        Attack("cut", Printer("print/laser", 0.90, True, bend=0.6), True),
+        Attack("replay_photo", Screen("display/laptop", 0.88, grid=0.50, black=0.03, gamut=0.75, glare=0.25), False),
+        Attack("replay_video", Screen("display/phone-oled", 0.64, grid=0.55, black=0.004, gamut=1.0, glare=0.4), True),
+    ),
+)  # fmt: skip
+
+DOMAINS = {domain.name: domain for domain in (_PHONE, _WEBCAM, _LAPTOP, _TABLET)}
