@@ -35,7 +35,7 @@ def rows(role: str, domain: str, epoch: int, scores: Scores, attack: str = "prin
     return pl.DataFrame(table, schema=dict(RUN_SCORES))
 
 
-GOOD: Scores = ([0.9, 0.9, 0.9, 0.9], [0.1, 0.1, 0.1, 0.1])
+GOOD: Scores = ([0.9, 0.9, 0.9, 0.9], [0.3, 0.3, 0.3, 0.3])  # right at 0.5, wrong at 0.15
 FAIR: Scores = ([0.9, 0.45, 0.8, 0.7], [0.6, 0.3, 0.2, 0.1])
 POOR: Scores = ([0.1, 0.2, 0.3, 0.9], [0.6, 0.7, 0.8, 0.4])
 
@@ -102,6 +102,8 @@ def test_the_oracle_is_the_best_epoch_on_the_target_and_says_so():
     assert oracle["rule"].startswith("epoch: oracle: lowest HTER on the target itself")
     assert "threshold: oracle: EER of the target itself (M)" in oracle["rule"]
     assert "oracle" not in evaluate(RUN)["chosen"]
+    tied = pl.concat([rows("target", "M", epoch, GOOD) for epoch in (1, 2, 3)])
+    assert evaluate(pl.concat([DEV, tied]))["oracle"]["epoch"] == 3
 
 
 def test_every_row_names_the_rule_behind_it():

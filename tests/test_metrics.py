@@ -289,9 +289,10 @@ def test_people_are_drawn_not_rows():
     assert narrow[1] - narrow[0] < 0.7 * (wide[1] - wide[0])
 
 
-def test_every_replicate_has_whole_people_and_both_classes():
-    """One live person among five: a plain draw of six lacks that person in (5/6)^6 = 33 % of all cases."""
-    live = np.array([True, True, *[False] * 10])
+@pytest.mark.parametrize("rare", [True, False])
+def test_every_replicate_has_whole_people_and_both_classes(rare):
+    """One person of the rare class among six: a plain draw lacks that person in (5/6)^6 = 33 % of all cases."""
+    live = np.array([rare, rare, *[not rare] * 10])
     groups = np.array(["a", "a", *np.repeat(list("bcdef"), 2)])
     scores = np.arange(12) / 12
     seen = []

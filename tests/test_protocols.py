@@ -160,6 +160,8 @@ def test_people_are_held_out_by_seed_whatever_the_other_sources():
     assert source_data(OCI_M, reversed_rows).held_out == first
     drawn = {source_data(OCI_M, SAMPLE_TABLE, seed=seed).held_out["C"] for seed in range(8)}
     assert len(drawn) > 1
+    everywhere = source_data(replace(OCI_M, splits="all"), SAMPLE_TABLE).held_out
+    assert everywhere["O"] != everywhere["I"]  # the same names, but drawn by themselves
 
 
 def test_held_out_people_bring_both_labels_even_when_few_have_both():
