@@ -1,0 +1,209 @@
+"""Real files, encoded on the spot: the frames that come back, the way up, and what is refused."""
+
+import math
+import struct
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from conftest import Write
+from safas.errors import InputError, MediaError
+from safas.media import evenly_spaced
+
+KINDS = [
+    ("a.mp4", "libx264"),
+    ("a.avi", "mjpeg"),
+    ("a.mov", "mjpeg"),
+    ("a.mkv", "libx264"),
+    ("b.avi", "libx264"),
+]
+
+
+def grey(i: int) -> np.ndarray:
+    """Frame i of a clip that counts in grey: level 20 (i + 1)."""
+    return np.full((48, 64, 3), 20 * (i + 1), np.uint8)
+
+
+def number(image: np.ndarray) -> int:
+    """Which frame of the counting clip this is."""
+    return round(float(image.mean()) / 20) - 1
+
+
+@pytest.fixture(scope="module")
+def noise() -> list[np.ndarray]:
+    """Frames that do not compress, so that a share of the bytes is a share of the frames."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(12)]
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_the_middles_of_equal_parts(tmp_path: Path, write_video: Write, name: str, codec: str) -> None:
+    """10 frames, 4 parts of 2.5: the middles 1.25, 3.75, 6.25, 8.75 round down to 1, 3, 6, 8."""
+    path = write_video(tmp_path / name, [grey(i) for i in range(10)], codec=codec)
+    frames = evenly_spaced(path, 4)
+    assert [frame.index for frame in frames] == [1, 3, 6, 8]
+    assert [number(frame.image) for frame in frames] == [1, 3, 6, 8]
+    assert all(frame.image.shape == (48, 64, 3) and frame.image.dtype == np.uint8 for frame in frames)
+    # 15 frames a second; Matroska keeps whole milliseconds
+    assert [frame.timestamp_s for frame in frames] == pytest.approx(
+        [1 / 15, 3 / 15, 6 / 15, 8 / 15], abs=2e-3
+    )
+
+
+def test_every_count_of_frames(tmp_path: Path, write_video: Write) -> None:
+    """Against the rule in exact fractions; more frames than there are give all of them."""
+    path = write_video(tmp_path / "a.mp4", [grey(i) for i in range(10)])
+    for k in range(1, 10):
+        expected = [math.floor((i + Fraction(1, 2)) * 10 / k) for i in range(k)]
+        assert [frame.index for frame in evenly_spaced(path, k)] == expected
+    assert [frame.index for frame in evenly_spaced(path, 25)] == list(range(10))
+
+
+def test_colours_survive(tmp_path: Path, write_video: Write) -> None:
+    colours = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
+    path = write_video(tmp_path / "a.mp4", [np.full((48, 64, 3), colour, np.uint8) for colour in colours])
+    for frame, colour in zip(evenly_spaced(path, 3), colours, strict=True):
+        assert np.abs(frame.image.astype(int) - colour).max() <= 6
+
+
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mov", "mjpeg")])
+def test_upright_in_every_orientation(
+    tmp_path: Path, write_video: Write, degrees: int, flips: tuple[bool, bool], name: str, codec: str
+) -> None:
+    """Four grey quarters, turned counter-clockwise, then mirrored: NumPy says what must come out."""
+    stored = np.kron([[30, 90], [150, 210]], np.ones((24, 32))).astype(np.uint8)[..., None].repeat(3, 2)
+    path = write_video(tmp_path / name, [stored] * 2, codec=codec, display=(degrees, *flips))
+    expected = np.rot90(stored, degrees // 90)
+    expected = expected[:, ::-1] if flips[0] else expected
+    expected = expected[::-1] if flips[1] else expected
+    shown = evenly_spaced(path, 1)[0].image
+    assert shown.shape == expected.shape
+    assert shown.flags.c_contiguous
+    assert np.abs(shown.astype(int) - expected).mean() < 3
+
+
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path: Path, write_video: Write) -> None:
+    """Re-muxed to start at its fourth frame, a clip of 10 shows 7, though all are needed to decode them."""
+    whole = write_video(tmp_path / "whole.mp4", [grey(i) for i in range(10)])
+    path = tmp_path / "trimmed.mp4"
+    with (
+        av.open(str(whole)) as old,
+        av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                shift = round(3 / 15 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = stream
+                new.mux(packet)
+    with av.open(str(path)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) > 7
+    frames = evenly_spaced(path, 7)
+    assert [frame.index for frame in frames] == list(range(7))
+    assert [number(frame.image) for frame in frames] == list(range(3, 10))
+
+
+def test_an_image_is_its_own_frame(tmp_path: Path, noise: list[np.ndarray]) -> None:
+    path = tmp_path / "face.png"
+    path.write_bytes(cv2.imencode(".png", noise[0][:, :, ::-1])[1].tobytes())
+    (frame,) = evenly_spaced(path, 4)
+    assert (frame.index, frame.timestamp_s) == (0, 0.0)
+    assert np.array_equal(frame.image, noise[0])
+
+
+def test_the_exif_orientation_of_an_image(tmp_path: Path) -> None:
+    """Orientation 6: the camera was turned, the picture must be turned clockwise by 90 degrees."""
+    stored = np.kron([[30, 90], [150, 210]], np.ones((24, 32))).astype(np.uint8)[..., None].repeat(3, 2)
+    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
+    tiff = b"MM\0\x2a" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    shown = evenly_spaced(path, 1)[0].image
+    expected = np.rot90(stored, -1)
+    assert shown.shape == expected.shape
+    assert np.abs(shown.astype(int) - expected).mean() < 3
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [(name, codec, {}) for name, codec in KINDS]
+    + [
+        ("fast.mp4", "libx264", {"movflags": "+faststart"}),
+        ("fast.mov", "mjpeg", {"movflags": "+faststart"}),
+        ("parts.mp4", "mjpeg", {"movflags": "+frag_every_frame+empty_moov"}),
+    ],
+)
+def test_a_cut_video_is_refused(
+    tmp_path: Path,
+    write_video: Write,
+    noise: list[np.ndarray],
+    name: str,
+    codec: str,
+    options: dict[str, str],
+    share: float,
+) -> None:
+    """Each container, cut at several places: with its index in front the first frames would still decode."""
+    path = write_video(tmp_path / name, noise, codec=codec, **options)
+    assert len(evenly_spaced(path, 12)) == 12
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(MediaError, match="cut off") as caught:
+        evenly_spaced(path, 4)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_stream_is_refused(tmp_path: Path, write_video: Write, noise: list[np.ndarray]) -> None:
+    path = write_video(tmp_path / "a.mp4", noise)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 4] = b"\xff" * (len(data) // 4)
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match="damaged"):
+        evenly_spaced(path, 4)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_cut_image_is_refused(tmp_path: Path, noise: list[np.ndarray], suffix: str) -> None:
+    path = tmp_path / f"face{suffix}"
+    data = cv2.imencode(suffix, noise[0])[1].tobytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(MediaError, match="damaged or cut off"):
+        evenly_spaced(path, 1)
+
+
+def test_what_is_no_video(tmp_path: Path) -> None:
+    empty, text, sound = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "sound.wav"
+    empty.write_bytes(b"")
+    text.write_text("this is no video\n" * 100)
+    with wave.open(str(sound), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(8000))
+    reasons = {
+        empty: "empty",
+        text: "not a readable video",
+        sound: "no video stream",
+        tmp_path / "none.mp4": "no such",
+        tmp_path: "no such",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(MediaError, match=reason) as caught:
+            evenly_spaced(path, 4)
+        assert caught.value.where == str(path)
+
+
+def test_no_frame_is_no_request(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="0 frames"):
+        evenly_spaced(tmp_path / "a.mp4", 0)
