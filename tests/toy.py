@@ -38,7 +38,7 @@ def prepare(folder: Path, table: pl.DataFrame, size: int = 16, frames: int = 2, 
     rows = []
     for video, domain, label in table.select("video", "domain", "label").rows():
         tint = np.zeros(3)
-        tint[ord(domain) % 3] = 60
+        tint[ord(domain[0]) % 3] = 60
         for frame in range(frames):
             ramped = ramp if label == "live" else ramp[:, ::-1]
             pixels = np.clip(ramped + tint + rng.normal(0, 15, (size, size, 3)) + 20, 0, 255).astype(np.uint8)

@@ -1,5 +1,6 @@
 """Atomic files of tensors, and the whole state of a run as one of them."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from safas.errors import TrainingError
 
+ABOUT = "safas"
 RNG, CUDA_RNG, MOMENTUM, WEIGHT = "rng", "rng.cuda", "momentum.", "weight."
 
 
@@ -18,8 +20,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) ->
     """Write safetensors atomically: a killed writer leaves the old file or none, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
+    # One entry: safetensors writes several in any order, and equal runs shall leave equal files.
+    said = {ABOUT: json.dumps(about, sort_keys=True)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(plain, partial, metadata=dict(about))
+    safetensors.torch.save_file(plain, partial, metadata=said)
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
@@ -30,8 +34,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-            return tensors, dict(file.metadata() or {})
-    except (OSError, safetensors.SafetensorError) as error:
+            return tensors, json.loads((file.metadata() or {}).get(ABOUT, "{}"))
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise TrainingError(
             f"not a readable file of weights ({error})", where=str(path), remedy="Delete it and train again."
         ) from error

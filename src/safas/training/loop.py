@@ -159,11 +159,12 @@ def _check_finite(
     if len(bad) == 0:
         return
     row = int(bad[0, 0])
-    terms = [names[i] for i in bad[bad[:, 0] == row, 1].tolist()]
-    parts = [name for name in terms if name != "loss"] or terms
-    value = float(values[row, names.index(parts[0])])
+    terms = bad[bad[:, 0] == row, 1].tolist()
+    part = next(
+        (term for term in terms if names[term] != "loss"), terms[0]
+    )  # the sum says less than its part
     raise TrainingError(
-        f"the loss is not finite at step {first + row}: {', '.join(parts)} = {value}",
+        f"the loss is not finite at step {first + row}: {names[part]} = {float(values[row, part])}",
         where=str(trainer.folder),
         remedy=f"Lower the learning rate (now {trainer.config.lr:g}) or train with precision fp32.",
     )

@@ -23,8 +23,8 @@ class Progress:
         self._bar = Bar(
             TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=len(name))),
             BarColumn(bar_width=10),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total)) + 1)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
             TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             disable=not shown,
         )

@@ -1,0 +1,64 @@
+"""The supervised contrastive loss against a hand-worked case and another library."""
+
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning.losses import SupConLoss
+
+from safas.losses import supervised_contrastive
+
+
+def test_four_vectors_by_hand() -> None:
+    """Angles 0, 60, 90, 180 degrees, classes 0 0 1 1, tau = 0.5; s = cosine / tau:
+
+    s01 = 1, s02 = 0, s03 = -2, s12 = 2 cos 30 = 1.732051, s13 = -1, s23 = 0.
+    anchor 0: ln(e^1 + e^0 + e^-2)        - 1 = ln 3.853617 - 1 = 0.349012
+    anchor 1: ln(e^1 + e^1.732051 + e^-1) - 1 = ln 8.738395 - 1 = 1.167727
+    anchor 2: ln(e^0 + e^1.732051 + e^0)  - 0 = ln 7.652234     = 2.035001
+    anchor 3: ln(e^-2 + e^-1 + e^0)       - 0 = ln 1.503214     = 0.407606
+    mean = 3.959346 / 4 = 0.989837. The lengths of the vectors do not matter.
+    """
+    angles = torch.tensor([0.0, 60.0, 90.0, 180.0]).deg2rad()
+    lengths = torch.tensor([1.0, 0.5, 3.0, 20.0])
+    features = lengths[:, None] * torch.stack([angles.cos(), angles.sin()], dim=1)
+    loss = supervised_contrastive(features, torch.tensor([0, 0, 1, 1]), temperature=0.5)
+    assert float(loss) == pytest.approx(0.989837, abs=2e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.1, 1.0])
+def test_equals_pytorch_metric_learning(temperature: float) -> None:
+    """Values and gradients, for classes of unequal sizes; one sample is alone in its class."""
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(17, 8, generator=generator, dtype=torch.float64).requires_grad_()
+    classes = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5])
+    ours = supervised_contrastive(features, classes, temperature)
+    (our_gradient,) = torch.autograd.grad(ours, features)
+    theirs = SupConLoss(temperature)(features, classes)
+    (their_gradient,) = torch.autograd.grad(theirs, features)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(our_gradient, their_gradient)
+
+
+def test_perfect_separation_has_the_closed_form() -> None:
+    """K orthogonal classes of two: every anchor gives ln(e^(1/tau) + 2(K-1)) - 1/tau."""
+    features = 7 * torch.eye(5).repeat(2, 1)
+    loss = supervised_contrastive(features, torch.arange(5).repeat(2), temperature=0.5)
+    assert float(loss) == pytest.approx(math.log(math.exp(2) + 8) - 2, rel=1e-5)
+
+
+def test_nothing_alike_is_no_loss() -> None:
+    features = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = supervised_contrastive(features, torch.arange(4))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert features.grad is not None
+    assert float(features.grad.abs().max()) == 0
+
+
+def test_low_precision_features_are_computed_in_32_bits() -> None:
+    features = torch.randn(8, 16, generator=torch.Generator().manual_seed(1)).bfloat16()
+    classes = torch.arange(4).repeat(2)
+    loss = supervised_contrastive(features, classes)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, supervised_contrastive(features.float(), classes), rtol=0, atol=0)

@@ -1,0 +1,176 @@
+"""One contract for every method, and what is SA-FAS's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from safas.batches import Batch, classes_of
+from safas.errors import InputError
+from safas.losses import supervised_contrastive
+from safas.methods import CONFIGS, METHODS, Method
+from safas.methods.sa_fas import SaFasConfig
+from safas.model import mean_cosine
+
+SIDE, D = 6, 8
+ALL = pytest.mark.parametrize("name", METHODS)
+
+
+class Tiny(nn.Module):
+    """A backbone of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, D), nn.Tanh())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.net(images)
+        return features
+
+
+def make(name: str, E: int = 3, seed: int = 0, config: Any = None) -> Method:
+    torch.manual_seed(seed)
+    method_class: Any = METHODS[name]
+    method: Method = method_class(Tiny(), D, E, config or CONFIGS[name](), SIDE, 10)
+    return method
+
+
+def toy_batch(E: int = 3, seed: int = 0, images: int = 12) -> Batch:
+    """Live images are brighter above, spoof ones below; the domains differ in colour. Two views."""
+    generator = torch.Generator().manual_seed(seed)
+    labels, domains = torch.arange(images) % 2, (torch.arange(images) // 2) % E
+    pixels = 0.2 * torch.rand(2 * images, 3, SIDE, SIDE, generator=generator)
+    labels, domains = labels.repeat(2), domains.repeat(2)
+    pixels[:, :, : SIDE // 2] += 0.4 * labels[:, None, None, None]
+    pixels[:, :, SIDE // 2 :] += 0.4 * (1 - labels)[:, None, None, None]
+    pixels[torch.arange(2 * images), domains % 3] += 0.3
+    return Batch(pixels, labels, domains, classes_of(labels, domains))
+
+
+def train(method: Method, E: int, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.05, momentum=0.9)
+    losses = []
+    for step in range(steps):
+        output = method.loss(toy_batch(E, seed=step), step)
+        optimizer.zero_grad()
+        output.total.backward()
+        optimizer.step()
+        method.after_step(step)
+        losses.append(output.total.item())
+    return losses
+
+
+@ALL
+@pytest.mark.parametrize("E", [2, 3, 5])
+def test_the_loss_falls_for_any_number_of_domains(name: str, E: int) -> None:
+    losses = train(make(name, E), E, 60)
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+@ALL
+def test_live_scores_above_spoof_and_all_scores_are_probabilities(name: str) -> None:
+    method = make(name)
+    train(method, 3, 60)
+    net = method.scoring_net().eval()
+    batch = toy_batch(seed=99)
+    net.crop_scale = 1.0
+    scores = net((batch.images * 255).to(torch.uint8)).detach()
+    assert float(scores.min()) >= 0
+    assert float(scores.max()) <= 1
+    assert float(scores[batch.labels == 1].min()) > float(scores[batch.labels == 0].max())
+
+
+@ALL
+def test_saved_and_loaded_it_scores_the_same(name: str, tmp_path: Path) -> None:
+    net, other = make(name, seed=1).scoring_net(), make(name, seed=2).scoring_net()
+    crops = torch.randint(0, 256, (4, 3, 9, 9), dtype=torch.uint8)
+    assert not torch.equal(net(crops), other(crops))
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "net.safetensors")
+    other.load_state_dict(safetensors.torch.load_file(tmp_path / "net.safetensors"))
+    assert torch.equal(net(crops), other(crops))
+
+
+@ALL
+def test_the_same_seed_gives_the_same_run(name: str) -> None:
+    first, second = make(name, seed=4), make(name, seed=4)
+    assert train(first, 3, 5) == train(second, 3, 5)
+    for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@ALL
+def test_the_output_has_its_shapes_and_the_parts_are_named(name: str) -> None:
+    method, batch = make(name), toy_batch()
+    assert method.views == 2
+    output = method.loss(batch, 0)
+    E = method.heads.num_domains
+    assert output.features.shape == (24, D)
+    assert output.logits.shape == (24, E)
+    assert output.risks.shape == output.present.shape == (E,)
+    assert "risk" in output.parts
+    assert output.total.shape == ()
+
+
+def test_what_the_totals_are() -> None:
+    """ERM: the mean cross-entropy over samples. + SupCon: 0.1 * 0.1/0.07 * L_sep more."""
+    batch = toy_batch(images=10)  # 3 domains of unequal share, so that means over domains would differ
+    erm, supcon = make("erm"), make("erm-supcon")
+    features = erm.backbone(batch.images)
+    logits = erm.heads(features)[:, 0]
+    wanted = nn.functional.binary_cross_entropy_with_logits(logits, batch.labels.float())
+    torch.testing.assert_close(erm.loss(batch, 0).total, wanted)
+    separability = supervised_contrastive(features, batch.classes, 0.1)
+    torch.testing.assert_close(supcon.loss(batch, 0).total, wanted + 0.1 * (0.1 / 0.07) * separability)
+
+
+@pytest.mark.parametrize(("scaling", "factor"), [("code", 0.2 / 0.07), ("paper", 24.0)])
+def test_both_scalings_of_the_contrastive_loss(scaling: Any, factor: float) -> None:
+    """The code: mean over the 24 anchors times tau/0.07. The paper: their sum, 24 times the mean."""
+    config = SaFasConfig(contrastive_weight=0.3, temperature=0.2, scaling=scaling)
+    method, batch = make("sa-fas", config=config), toy_batch()
+    output = method.loss(batch, 0)
+    mean = supervised_contrastive(output.features, batch.classes, 0.2)
+    torch.testing.assert_close(output.parts["contrastive"], factor * mean)
+    torch.testing.assert_close(output.total, output.risks.mean() + 0.3 * factor * mean)
+
+
+@pytest.mark.parametrize("rule", ["hyperplane", "probability"])
+def test_the_score_rule_reaches_the_scoring_net(rule: Any) -> None:
+    method = make("sa-fas", config=SaFasConfig(rule=rule))
+    net = method.scoring_net()
+    crops = torch.randint(0, 256, (4, 3, 9, 9), dtype=torch.uint8)
+    torch.testing.assert_close(net(crops), method.heads.score(net.features(crops), rule))
+
+
+def test_heads_are_aligned_from_the_epoch_on_and_biases_never() -> None:
+    """10 steps an epoch, align_epoch 2: steps 0 to 19 move nothing, step 20 does."""
+    method = make("sa-fas", config=SaFasConfig(align_epoch=2, alpha=0.9))
+    weight, bias = method.heads.weight.detach().clone(), method.heads.bias.detach().clone()
+    for step in range(20):
+        cosine = method.after_step(step)["head_cosine"]
+        assert torch.equal(method.heads.weight, weight)
+        torch.testing.assert_close(cosine, mean_cosine(weight))
+    method.after_step(20)
+    assert float(mean_cosine(method.heads.weight.detach())) > float(mean_cosine(weight))
+    torch.testing.assert_close(method.heads.weight.detach().norm(dim=1), weight.norm(dim=1))
+    assert torch.equal(method.heads.bias, bias)
+
+
+def test_a_domain_absent_from_the_batch_is_said_to_be() -> None:
+    method, batch = make("sa-fas"), toy_batch()
+    some = batch.domains != 1
+    absent = Batch(batch.images[some], batch.labels[some], batch.domains[some], batch.classes[some])
+    assert method.loss(absent, 0).present.tolist() == [True, False, True]
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(InputError, match="at least 2 domains, not 1"):
+        make("sa-fas", E=1)
+    for wrong in ({"alpha": 0.0}, {"alpha": 1.1}, {"align_epoch": -1}, {"contrastive_weight": -1.0}):
+        with pytest.raises(InputError, match=r"method\."):
+            SaFasConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"method\.temperature"):
+        CONFIGS["erm-supcon"](temperature=0.0)
