@@ -86,7 +86,8 @@ def at_a_glance(key: str, target: str, bars: Sequence[Bar]) -> Figure:
         marker = {"symbol": symbol, "size": 12, "color": colours, "line": {"width": 2.5, "color": colours}}
         data.append(dots(map(percent, values), [b.method for b in bars], name, marker, "%{y}: %{x:.1f} %"))
     layout = layout_of(128 + 46 * len(bars))
-    layout["xaxis"] = axis("half total error rate, %", rangemode="tozero")
+    reach = max(max(bar.hter, bar.inside or 0, *(bar.interval or (0,))) for bar in bars)
+    layout["xaxis"] = axis("half total error rate, %", range=[-1.5 * reach, 108 * reach + 1])
     layout["yaxis"] = axis("", showgrid=False, autorange="reversed", ticks="", type="category")
     layout["yaxis"]["tickfont"] = {"size": 14, "color": "--ink"}
     return Figure(
@@ -125,6 +126,34 @@ def roc(key: str, target: str, curves: Mapping[str, tuple[np.ndarray, np.ndarray
         "Up and to the left is better. The dot is where the threshold fixed on source validation lands; on the "
         "dotted diagonal both error rates are equal.",
         f"ROC curves on the unseen domain {target}. {'; '.join(words)}.",
+        {"data": data, "layout": layout},
+    )
+
+
+def by_species(key: str, target: str, accepted: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Errors on the target by kind of presentation: method -> {kind: share that is judged wrongly}."""
+    data: list[Spec] = [
+        {
+            "type": "bar", "orientation": "h", "name": method, "y": list(shares), "x": percents(shares.values()),
+            "marker": {"color": method_colour(i)},
+            "hovertemplate": f"%{{y}}: %{{x:.1f}} %<extra>{method}</extra>",
+        }
+        for i, (method, shares) in enumerate(accepted.items())
+    ]  # fmt: skip
+    layout = layout_of(440) | {"barmode": "group", "bargap": 0.35}
+    layout["xaxis"] = axis("judged wrongly, %", rangemode="tozero")
+    layout["yaxis"] = axis(
+        "", showgrid=False, autorange="reversed", ticks="", type="category", ticksuffix=" "
+    )
+    words = (
+        f"{method}: " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in shares.items())
+        for method, shares in accepted.items()
+    )
+    return Figure(
+        key,
+        f"What goes wrong on {target}",
+        "Live faces refused, and attacks of each kind accepted, at the threshold fixed on source validation.",
+        f"Shares judged wrongly on {target}. {'; '.join(words)}.",
         {"data": data, "layout": layout},
     )
 
@@ -192,7 +221,7 @@ def heads(key: str, method: str, records: Sequence[Record]) -> Figure | None:
     spread = rounded(r.get("bias_spread") for r in rows)
     return Figure(
         key,
-        f"{method}: the heads fall in line",
+        f"{method}: do the heads fall in line?",
         "Each training domain has its own hyperplane. Alignment turns them towards each other until they are one "
         "(cosine 1). Biases are never aligned: what is left of their spread shifts thresholds between domains.",
         f"Mean pairwise cosine of the heads: {cosine[0]} at step {steps[0]}, {cosine[-1]} at step {steps[-1]}; "
@@ -223,13 +252,15 @@ def separability(key: str, histories: Histories) -> Figure:
 def training(key: str, histories: Histories) -> Figure:
     """Source-validation HTER per evaluated epoch above the mean training loss of each epoch."""
     histories = {method: _with_losses(records) for method, records in histories.items()}
+    spec = _by_epoch(histories, ("source_dev_hter", "source dev HTER"), ("mean_loss", "training loss"))
+    spec["layout"]["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero"}
     return Figure(
         key,
         "Training",
         "Half total error rate on source validation, which alone picks epoch and threshold, and each epoch's mean "
         "training loss. The losses of different methods have different terms and cannot be compared.",
         f"Training curves. {_ends(histories, 'source_dev_hter')}; {_ends(histories, 'mean_loss')}.",
-        _by_epoch(histories, ("source_dev_hter", "source dev HTER"), ("mean_loss", "training loss")),
+        spec,
     )
 
 
@@ -261,9 +292,9 @@ def _cloud(rows: pl.DataFrame, domain: str, label: str, colour: str) -> Spec:
     seen = bool(rows["seen"][0])
     edge = {"width": 1.6 if seen else 2.4, "color": colour}
     if label == "live":
-        edge = {"width": 0.6 if seen else 1.6, "color": "--paper" if seen else "--ink"}
-    marker = {"symbol": "circle" if label == "live" else "x-thin", "color": colour, "line": edge}
-    marker |= {"size": 7 if seen else 10, "opacity": 0.9}
+        edge = {"width": 0.6 if seen else 1.2, "color": "--paper" if seen else "--ink"}
+    marker: Spec = {"symbol": "circle" if label == "live" else "x-thin", "color": colour, "line": edge}
+    marker |= {"size": 7 if seen else 9, "opacity": 0.9}
     words = [f"{a}, score {s:.2f}" for a, s in zip(rows["attack"], rows["score"], strict=True)]
     name = f"{domain}{'' if seen else ' (unseen)'}, {label}"
     return dots(rounded(rows["x"]), rounded(rows["y"]), name, marker, "%{text}", text=words)
@@ -291,6 +322,8 @@ def _with_losses(records: Sequence[Record]) -> list[Record]:
 
 
 def _ends(histories: Histories, field: str) -> str:
-    ends = {method: [r[field] for r in rows if r.get(field) is not None] for method, rows in histories.items()}
+    ends = {
+        method: [r[field] for r in rows if r.get(field) is not None] for method, rows in histories.items()
+    }
     last = [f"{method} {values[-1]:.3f}" for method, values in ends.items() if values]
     return f"{field.replace('_', ' ')} at the end: {', '.join(last) or 'not recorded'}"

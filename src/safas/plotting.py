@@ -4,7 +4,7 @@ A colour is written as the name of a CSS variable ("--ink", "--domain-2"); the p
 so that one specification serves light mode, dark mode and print. Rates are in [0, 1] and drawn as percent.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np

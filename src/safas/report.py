@@ -21,11 +21,17 @@ from safas import __version__, figures
 from safas.embedding import plane
 from safas.figures import Bar, Figure, Panel, Record
 from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
-from safas.results import COLUMNS, LOWER_IS_BETTER, PICKS, Number, Result, Row, rows
+from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
+from safas.tables import Table, duration, grid_table, plain_table, result_table
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
-_SPECIES = {"none": "live", "replay_photo": "photo on a screen", "replay_video": "video on a screen", "cut": "cut print"}
+_SPECIES = {
+    "none": "live",
+    "replay_photo": "photo on a screen",
+    "replay_video": "video on a screen",
+    "cut": "cut print",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +127,7 @@ def render(content: ReportInput) -> str:
         sheet=_contact_sheet(content),
         provenance=content.provenance,
         stages=_stages(content.provenance),
-        versions=_table("Versions", ("package", "version"), content.provenance.versions.items()),
+        versions=plain_table("Versions", ("package", "version"), list(content.provenance.versions.items())),
         configurations=[
             {"title": title, "text": json.dumps(settings, indent=2, default=str)}
             for title, settings in content.provenance.configurations.items()
@@ -140,7 +146,11 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
         "title": runs.name,
         "glance": figures.at_a_glance(f"{key}-glance", runs.target, [_bar(run) for run in runs.methods]),
         "table": _result_table(runs, simulated=bool(content.simulated)),
+        "rules": _rules(runs),
         "roc": figures.roc(f"{key}-roc", runs.target, {run.method: _curve(run) for run in runs.methods}),
+        "species": figures.by_species(
+            f"{key}-species", runs.target, {run.method: _wrong(run.result["chosen"]) for run in runs.methods}
+        ),
         "histograms": [
             figures.histograms(f"{key}-scores-{i}", run.method, _panels(run))
             for i, run in enumerate(runs.methods)
@@ -151,14 +161,20 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
             if run.features is not None
         ],
         "training": [
-            *filter(None, (figures.heads(f"{key}-heads-{i}", r.method, r.records) for i, r in enumerate(runs.methods))),
-            figures.separability(f"{key}-separability", histories),
             figures.training(f"{key}-training", histories),
+            figures.separability(f"{key}-separability", histories),
+            *_heads(key, runs.methods),
         ],
     }
     lists = (section["histograms"], section["embeddings"], section["training"])
-    section["figures"] = [section["glance"], section["roc"], *(figure for items in lists for figure in items)]
+    section["figures"] = [section[name] for name in ("glance", "roc", "species")]
+    section["figures"] += [figure for items in lists for figure in items]
     return section
+
+
+def _heads(key: str, methods: Sequence[MethodRun]) -> list[Figure]:
+    drawn = (figures.heads(f"{key}-heads-{i}", run.method, run.records) for i, run in enumerate(methods))
+    return [figure for figure in drawn if figure is not None]
 
 
 def _title(protocols: Sequence[ProtocolRuns]) -> str:
@@ -195,6 +211,13 @@ def _curve(run: MethodRun) -> tuple[np.ndarray, np.ndarray, float]:
     return target["score"].to_numpy(), is_live(target), run.result["chosen"]["threshold"]["value"]
 
 
+def _wrong(chosen: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        "live": chosen["bpcer"],
+        **{_species(name): rate for name, rate in sorted(chosen["apcer"].items())},
+    }
+
+
 def _panels(run: MethodRun) -> list[Panel]:
     """The unseen domain first, then the training domains' test people (else their validation people)."""
     chosen = run.result["chosen"]
@@ -219,58 +242,32 @@ def _embedding(key: str, method: str, features: Features, seed: int) -> Figure:
     return figures.embedding(key, method, points, how, features.table)
 
 
-def _result_table(runs: ProtocolRuns, *, simulated: bool) -> dict[str, Any]:
-    by_method = [(run.method, rows(run.result)) for run in runs.methods]
-    groups = []
-    for i, pick in enumerate(PICKS):
-        lines = [(method, of_run[i]) for method, of_run in by_method]
-        best = {name: _best(name, [row for _, row in lines]) for name in COLUMNS}
-        groups.append(
-            {
-                "title": PICKS[pick],
-                "headline": i == 0,
-                "oracle": lines[0][1].oracle,
-                "rows": [_cells(method, row, best) for method, row in lines],
-            }
-        )
+def _result_table(runs: ProtocolRuns, *, simulated: bool) -> Table:
     counts = runs.methods[0].result["chosen"]["counts"]
-    return {
-        "caption": f"Error on {runs.target}, in percent{' (simulated faces)' if simulated else ''}: "
-        f"{counts['live']} live and {counts['spoof']} spoof videos of {counts['subjects']} people",
-        "columns": ["", *COLUMNS.values(), "epoch"],
-        "groups": groups,
-        "rules": [f"{PICKS[row.pick]} – {row.rule}." for row in by_method[0][1]],
-    }
+    caption = (
+        f"Error on {runs.target}, in percent{' (simulated faces)' if simulated else ''}: "
+        f"{counts['live']} live and {counts['spoof']} spoof videos of {counts['subjects']} people"
+    )
+    return result_table(caption, {run.method: rows(run.result) for run in runs.methods})
 
 
-def _best(name: str, lines: Sequence[Row]) -> float | None:
-    values = [row.numbers[name].value for row in lines if name in row.numbers]
-    if len(values) < 2:
-        return None
-    return min(values) if name in LOWER_IS_BETTER else max(values)
+def _rules(runs: ProtocolRuns) -> list[str]:
+    return [f"{row.title} – {row.rule}." for row in rows(runs.methods[0].result)]
 
 
-def _cells(method: str, row: Row, best: Mapping[str, float | None]) -> list[dict[str, Any]]:
-    cells: list[dict[str, Any]] = [{"text": method}]
-    for name in COLUMNS:
-        number: Number | None = row.numbers.get(name)
-        if number is None:
-            cells.append({"text": "–", "detail": "", "best": False})
-        else:
-            cells.append(
-                {"text": number.text(), "detail": number.detail(), "best": number.value == best[name]}
-            )
-    return [*cells, {"text": "–" if row.epoch is None else str(row.epoch), "detail": "", "best": False}]
-
-
-def _overview(content: ReportInput) -> dict[str, Any]:
-    """The headline of every protocol and its mean, a line a protocol."""
-    methods = [run.method for run in content.protocols[0].methods]
-    values = [[rows(run.result)[0].numbers["hter"].value for run in runs.methods] for runs in content.protocols]
-    lines = [[p.name, *(f"{100 * v:.1f}" for v in line)] for p, line in zip(content.protocols, values, strict=True)]
-    lines.append(["mean", *(f"{100 * mean:.1f}" for mean in np.mean(values, axis=0))])
+def _overview(content: ReportInput) -> Table:
     caption = "HTER on the unseen domain, in percent; epoch and threshold from source validation"
-    return _table(caption + (" (simulated faces)" if content.simulated else ""), ("protocol", *methods), lines)
+    numbers = {
+        runs.name: {run.method: rows(run.result)[0].numbers["hter"] for run in runs.methods}
+        for runs in content.protocols
+    }
+    return grid_table(caption + (" (simulated faces)" if content.simulated else ""), numbers)
+
+
+def _stages(provenance: Provenance) -> Table:
+    total = sum(seconds for _, seconds in provenance.stages)
+    lines = [(name, duration(seconds)) for name, seconds in (*provenance.stages, ("total", total))]
+    return plain_table("Where the time went", ("stage", "time"), lines)
 
 
 def _contact_sheet(content: ReportInput) -> dict[str, Any]:
@@ -302,24 +299,6 @@ def _thumbnail(face: Face) -> dict[str, str]:
 
 def _species(attack: str) -> str:
     return _SPECIES.get(attack, attack)
-
-
-def _stages(provenance: Provenance) -> dict[str, Any]:
-    total = sum(seconds for _, seconds in provenance.stages)
-    lines = [(name, duration(seconds)) for name, seconds in (*provenance.stages, ("total", total))]
-    return _table("Where the time went", ("stage", "time"), lines)
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, or 3 min 04 s."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
-def _table(caption: str, columns: Sequence[str], lines: Any) -> dict[str, Any]:
-    return {"caption": caption, "columns": list(columns), "rows": [list(line) for line in lines]}
 
 
 def _and(words: Sequence[str]) -> str:

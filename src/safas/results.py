@@ -11,13 +11,15 @@ import numpy as np
 
 Result = Mapping[str, Any]  # what `safas.evaluation.evaluate` returns
 
+METHOD_NAMES: Mapping[str, str] = {"erm": "ERM", "erm-supcon": "ERM + SupCon", "sa-fas": "SA-FAS"}
+
 # What is printed of a row, in this order: the number's name -> the column's title.
 COLUMNS: Mapping[str, str] = {
     "hter": "HTER",
     "auc": "AUC",
-    "tpr_at_fpr/0.05": "TPR @ FPR 5 %",
-    "tpr_at_fpr/0.01": "TPR @ FPR 1 %",
-    "hter_target_eer": "HTER, threshold from the target (oracle)",
+    "tpr_at_fpr/0.05": "TPR at 5% FPR",
+    "tpr_at_fpr/0.01": "TPR at 1% FPR",
+    "hter_target_eer": "HTER at target EER (oracle)",
     "inside/hter": "HTER inside",
 }
 LOWER_IS_BETTER = frozenset(("hter", "hter_target_eer", "inside/hter", "eer"))
@@ -67,6 +69,11 @@ class Row:
     def title(self) -> str:
         """What is printed above the row."""
         return PICKS[self.pick]
+
+
+def method_name(key: str) -> str:
+    """As printed: "sa-fas" -> "SA-FAS"."""
+    return METHOD_NAMES.get(key, key)
 
 
 def rows(result: Result) -> list[Row]:
