@@ -1,0 +1,1 @@
+"""Simulated capture: people, their presentation attacks, and the cameras that film both."""

@@ -1,0 +1,184 @@
+"""A person before a camera: where each pixel looks, and how much light comes from there (linear RGB).
+
+Camera: pinhole at the origin, looking along +z, x right, y down, metres. An upright face 0.19 m from forehead to
+chin at distance z is about focal_px * 0.19 / (z - 0.06) pixels high.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safas.capture import raster, shading
+from safas.capture.head import DIRECTIONS, Person, Pose, sky
+from safas.capture.mesh import Floats
+
+Colour = tuple[float, float, float]
+_SHARPNESS = 9.0  # of a lamp's lobe: some 25 degrees wide, as a window or a lampshade near by
+_TEXELS_PER_METRE = 4200.0
+
+
+@dataclass(frozen=True)
+class Light:
+    """A room's light. Colours are linear RGB; a white surface facing the key alone has the radiance `key_rgb`.
+
+    `direction_xyz` points from the person to the key lamp (camera axes: a lamp above the camera is (0, -1, -1)).
+    `ambient_rgb` comes from everywhere, more from above than from below by `lift`; `fill` is the share of the key
+    that comes back from the opposite side of the room.
+    """
+
+    direction_xyz: Colour
+    key_rgb: Colour
+    ambient_rgb: Colour
+    fill: float = 0.15
+    lift: float = 0.35
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """Focal length in pixels; the picture's size in pixels; the axis goes through its middle."""
+
+    focal_px: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`image` float32 [H, W, 3] linear radiance, `alpha` float32 [H, W] (the person's share of the pixel),
+    `box` (x, y, width, height) of the face in pixels, `landmarks` [5, 2] (eyes, nose tip, corners of the mouth, the
+    picture's left first). The edge of the first pixel is 0."""
+
+    image: Floats
+    alpha: Floats
+    box: tuple[float, float, float, float]
+    landmarks: Floats
+
+
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
+    """[3, 3] for column vectors in camera axes; signs as in `Pose`."""
+    cy, sy, cp, sp, cr, sr = (
+        np.cos(yaw),
+        np.sin(yaw),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(roll),
+        np.sin(roll),
+    )
+    turn = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    nod = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return (tilt @ turn @ nod).astype(np.float32)
+
+
+def render(
+    person: Person, pose: Pose, light: Light, camera: Pinhole, background: Floats | None, supersample: int = 2
+) -> Rendered:
+    """One picture. `background` float32 [H, W, 3] linear radiance, None for black; `supersample` >= 1 squared rays
+    a pixel."""
+    head = rotation_matrix(*pose.rotation)
+    points = _placed(person, pose, head)
+    screen = _project(points, camera, supersample)
+    left, top, width, height = _window(screen, camera, supersample)
+    image = np.zeros((camera.height, camera.width, 3), np.float32)
+    if background is not None:
+        image[:] = background
+    alpha = np.zeros((camera.height, camera.width), np.float32)
+    if width > 0 and height > 0:
+        screen[:, 0] -= left * supersample
+        screen[:, 1] -= top * supersample
+        samples = _shade(person, pose, light, points, head, screen, (height * supersample, width * supersample),
+                         camera.focal_px * supersample / pose.translation[2])  # fmt: skip
+        shading.blend(samples, supersample, image[top : top + height, left : left + width],
+                      alpha[top : top + height, left : left + width])  # fmt: skip
+    return Rendered(image, alpha, _box(person, points, camera), _landmarks(person, points, camera))
+
+
+def _placed(person: Person, pose: Pose, head: Floats) -> Floats:
+    """Points [P, 3] in camera axes. The shoulders follow a part of the head's turn."""
+    moved = person.points + np.tensordot(pose.actions, person.actions, 1)
+    yaw, pitch, roll = pose.rotation
+    body = rotation_matrix(0.3 * yaw, 0.1 * pitch, 0.15 * roll)
+    share = person.head_share[:, None]
+    there = np.float32(pose.translation)
+    return (share * (moved @ head.T) + (1 - share) * (moved @ body.T) + there).astype(np.float32)
+
+
+def _project(points: Floats, camera: Pinhole, supersample: int) -> Floats:
+    """Pixel x, pixel y (of the supersampled picture) and 1 / depth [P, 3]."""
+    near = 1 / np.maximum(points[:, 2], 0.05)
+    x = (points[:, 0] * near * camera.focal_px + camera.width / 2) * supersample
+    y = (points[:, 1] * near * camera.focal_px + camera.height / 2) * supersample
+    return np.stack([x, y, near], 1).astype(np.float32)
+
+
+def _window(screen: Floats, camera: Pinhole, supersample: int) -> tuple[int, int, int, int]:
+    """The part of the picture that the person covers: left, top, width, height in pixels."""
+    low, high = screen[:, :2].min(0) / supersample, screen[:, :2].max(0) / supersample
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    return left, top, min(int(high[0]) + 1, camera.width) - left, min(int(high[1]) + 1, camera.height) - top
+
+
+def _shade(
+    person: Person,
+    pose: Pose,
+    light: Light,
+    points: Floats,
+    head: Floats,
+    screen: Floats,
+    size: tuple[int, int],
+    density: float,
+) -> Floats:
+    """Samples [h, w, 4]: radiance and whether the person is there. `density`: samples a metre at the head."""
+    seen, near = raster.nearest_triangles(
+        screen,
+        person.faces,
+        size[0],
+        size[1],
+        person.texture,
+        person.texture_faces,
+        person.shell,
+        person.cover,
+        False,
+    )
+    key = np.float32(light.direction_xyz) / np.linalg.norm(np.float32(light.direction_xyz))
+    incoming, lobe = _sky_radiance(light, key, head)
+    lit = np.stack([incoming[:, c] @ person.transfer[c] for c in range(3)], 1)
+    open_key, open_all = lobe @ person.openness, person.openness.mean(0) * 2
+    per_point = (
+        np.concatenate([lit, open_key[:, None], open_all[:, None]], 1)[person.parent] * person.shade[:, None]
+    )
+    normals = raster.vertex_normals(points, person.faces)
+    gaze = rotation_matrix(pose.gaze[0], pose.gaze[1], 0.0) @ np.float32([0, 0, -1])
+    level = int(np.clip(np.log2(max(_TEXELS_PER_METRE / density, 1.0)) + 0.3, 0, len(person.skin) - 1))
+    traits = person.traits
+    hair = traits.hair * (1 - traits.grey) + traits.grey * (0.35 * traits.hair.mean() + 0.28)
+    return shading.shade(
+        seen, near, screen, points, normals, np.ascontiguousarray(per_point), person.faces, person.material,
+        person.texture, person.texture_faces, person.skin[level], person.tone, person.colour, person.look, gaze,
+        hair.astype(np.float32), traits.iris, key, np.float32(light.key_rgb), np.float32(light.ambient_rgb),
+        np.float32(traits.oil), np.float32(density),
+    )  # fmt: skip
+
+
+def _sky_radiance(light: Light, key: Floats, head: Floats) -> tuple[Floats, Floats]:
+    """Radiance from each direction stored with the person [J, 3], and the key lamp's share of it [J] (sum 1)."""
+    towards = sky() @ head.T
+    lobe = np.exp(_SHARPNESS * (towards @ key - 1))
+    lobe /= lobe.sum()
+    back = np.exp(2.0 * (towards @ (key * np.float32([-1, 0.3, 1])) / np.linalg.norm(key * [1, 0.3, 1]) - 1))
+    back /= back.sum()
+    lamp = (lobe + light.fill * back)[:, None] * np.float32(light.key_rgb) * np.float32(DIRECTIONS / 4)
+    ambient = (1 - light.lift * towards[:, 1:2]) * np.float32(light.ambient_rgb)
+    return (lamp + ambient).astype(np.float32), lobe.astype(np.float32)
+
+
+def _box(person: Person, points: Floats, camera: Pinhole) -> tuple[float, float, float, float]:
+    seen = _project(points[person.face_points], camera, 1)[:, :2]
+    (x, y), (right, bottom) = seen.min(0).tolist(), seen.max(0).tolist()
+    return x, y, right - x, bottom - y
+
+
+def _landmarks(person: Person, points: Floats, camera: Pinhole) -> NDArray[np.float32]:
+    places = points[person.landmarks].mean(1)
+    return _project(places, camera, 1)[:, :2]
