@@ -7,6 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# Modules that work on tensors are imported with their annotations, shapes included, checked at each call.
+TENSOR_MODULES = ("losses", "model", "augment", "batches", "methods", "training")
+install_import_hook([f"safas.{name}" for name in TENSOR_MODULES], "typechecker.checked")
 
 Write = Callable[..., Path]
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import safetensors.torch
 import torch
@@ -145,8 +146,13 @@ def test_both_score_rules() -> None:
     assert float(heads.score(one).detach()) == pytest.approx(0.633975, abs=1e-6)
     assert float(heads.score(one, "hyperplane").detach()) == pytest.approx(0.633975, abs=1e-6)
     assert float(heads.score(one, "probability").detach()) == pytest.approx(0.625)
+
+
+def test_an_unknown_score_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user meets it: annotations are checked while testing only."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(InputError, match="no score rule is called 'median'"):
-        heads.score(one, "median")  # type: ignore[arg-type]
+        DomainHeads(1, 2).score(torch.ones(1, 1), "median")  # type: ignore[arg-type]
 
 
 class Flat(nn.Module):
