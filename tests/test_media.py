@@ -2,7 +2,6 @@
 
 import math
 import struct
-import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -183,14 +182,15 @@ def test_a_cut_image_is_refused(tmp_path: Path, noise: list[np.ndarray], suffix:
 
 
 def test_what_is_no_video(tmp_path: Path) -> None:
-    empty, text, sound = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "sound.wav"
+    empty, text, sound = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "sound.mp4"
     empty.write_bytes(b"")
     text.write_text("this is no video\n" * 100)
-    with wave.open(str(sound), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(bytes(8000))
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        silence = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        silence.sample_rate = 8000
+        container.mux(stream.encode(silence))
+        container.mux(stream.encode())
     reasons = {
         empty: "empty",
         text: "not a readable video",
@@ -202,6 +202,23 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=reason) as caught:
             evenly_spaced(path, 4)
         assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.mp4", "ffconcat version 1.0\nfile 'real.mp4'\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nreal.ts\n#EXT-X-ENDLIST\n"),
+        ("poem.txt", "FFmpeg draws text\n" * 50),
+    ],
+)
+def test_a_playlist_opens_no_other_file(tmp_path: Path, write_video: Write, name: str, text: str) -> None:
+    for suffix in ("mp4", "ts"):
+        write_video(tmp_path / f"real.{suffix}", [grey(i) for i in range(4)])
+    assert len(evenly_spaced(tmp_path / "real.ts", 4)) == 4
+    (tmp_path / name).write_text(text)
+    with pytest.raises(MediaError, match="not a readable video"):
+        evenly_spaced(tmp_path / name, 1)
 
 
 def test_no_frame_is_no_request(tmp_path: Path) -> None:

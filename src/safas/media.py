@@ -23,6 +23,9 @@ from safas.errors import InputError, MediaError
 
 Image = npt.NDArray[np.uint8]
 
+# FFmpeg also knows playlists, which make it open other files and addresses, and text drawn as a picture.
+_CONTAINERS = {"format_whitelist": "mov,avi,matroska,webm,mpegts,mpeg,asf,flv,ogg,mjpeg"}
+
 # Some AVI writers count their own 8-byte header twice; a cut this small can only hit the index at the end.
 _RIFF_SLACK_BYTES = 16
 
@@ -89,7 +92,7 @@ def _read_image(path: Path) -> Image:
 @contextmanager
 def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(str(path), options=_CONTAINERS, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise MediaError("the file holds no video stream", where=str(path))
             stream = container.streams.video[0]
