@@ -187,7 +187,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     text.write_text("this is no video\n" * 100)
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("aac", rate=8000)
-        silence = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         silence.sample_rate = 8000
         container.mux(stream.encode(silence))
         container.mux(stream.encode())
