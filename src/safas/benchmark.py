@@ -1,0 +1,277 @@
+"""Protocols x methods x seeds -> trained runs -> scores -> one table of means and deviations over the seeds.
+
+A cell is one run: its folder is named by the hash of its settings, protocol and crops, so a benchmark that was
+stopped goes on where it was, and a cell that is finished is not done again. Training sees source rows only; the
+target is scored here, afterwards, and nothing that is chosen looks at it except in the rows marked oracle.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from safas.batches import CropStore
+from safas.errors import InputError
+from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
+from safas.protocols import (
+    SOURCE_DEV,
+    SOURCE_TEST,
+    TARGET,
+    Protocol,
+    inside_rows,
+    leave_one_out,
+    parse,
+    source_data,
+    target_rows,
+)
+from safas.results import METHOD_NAMES, Result, Row, method_name, over_seeds
+from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
+from safas.tables import Table, grid_table, result_table, to_markdown
+from safas.training import TrainConfig, evaluated_epochs, load_scorer, preset, read_run, scorer_of, train
+
+_KEYS = ["dataset", "video"]
+_GRIDS = (  # (how the epoch is chosen, the number, the caption)
+    ("chosen", "hter", "HTER in percent on the unseen domain, epoch and threshold from source validation"),
+    ("chosen", "auc", "AUC in percent on the unseen domain, epoch from source validation"),
+    ("chosen", "inside/hter", "HTER in percent inside: new people of the training domains"),
+    ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
+    (
+        "oracle",
+        "hter_target_eer",
+        "Oracle, as published: HTER in percent, epoch and threshold from the target",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What to run: every protocol with every method and every seed, all with one preset's settings."""
+
+    protocols: tuple[Protocol, ...]
+    methods: tuple[str, ...] = tuple(METHOD_NAMES)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    preset: str = "demo"
+    epochs: int | None = None  # instead of the preset's
+    threads: int | None = None
+
+    def cells(self) -> list["Cell"]:
+        """Seed by seed, so that a first whole table is there early. Raises InputError for an unknown name."""
+        return [
+            Cell(protocol, self._config(method, seed))
+            for seed in self.seeds
+            for protocol in self.protocols
+            for method in self.methods
+        ]
+
+    def _config(self, method: str, seed: int) -> TrainConfig:
+        config = replace(preset(self.preset, method, seed), threads=self.threads)
+        return config if self.epochs is None else replace(config, epochs=self.epochs)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be made."""
+
+    protocol: Protocol
+    config: TrainConfig
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run that was made and evaluated."""
+
+    protocol: str
+    method: str  # a key of METHODS
+    seed: int
+    folder: Path
+    result: Result
+
+
+def prepared_samples(prepared: Path) -> pl.DataFrame:
+    """The sample table of a prepared folder. Raises InputError when it is none."""
+    path = prepared / "samples.parquet"
+    if not path.is_file():
+        what = "not a prepared folder" if prepared.is_dir() else "no such folder"
+        raise InputError(what, where=str(prepared), remedy="Make one with `safas prepare`.")
+    return checked_samples(read_table(path, SAMPLES), str(path))
+
+
+def is_simulated(samples: pl.DataFrame) -> bool:
+    """Whether any row comes from `safas simulate`; what is printed of it must say so."""
+    return bool((samples["dataset"] == "simulated").any())
+
+
+def protocols_of(
+    names: Sequence[str], samples: pl.DataFrame, splits: str = "official"
+) -> tuple[Protocol, ...]:
+    """The named protocols ("A,B,C->D"), checked against the samples; none named: each domain left out in turn."""
+    protocols = [parse(name, splits) for name in names] or leave_one_out(samples["domain"].unique(), splits)
+    for protocol in protocols:  # a slip in the last one must not come to light after hours
+        source_data(protocol, samples)
+        target_rows(protocol, samples)
+    return tuple(protocols)
+
+
+def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
+    """Train and evaluate every cell below `runs`, yielding each when it is done.
+
+    Raises what training raises; the finished cells stay.
+    """
+    samples = prepared_samples(prepared)
+    for cell in grid.cells():
+        folder = train(cell.config, source_data(cell.protocol, samples), prepared, runs, progress=progress)
+        result = evaluate_run(folder, prepared, progress)
+        yield Outcome(cell.protocol.name, cell.config.method.name, cell.config.seed, folder, result)
+
+
+def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:
+    """Score what is not yet scored of a run, write scores.parquet and evaluation.json, return the result.
+
+    Every evaluated epoch is scored on source validation and on the target; the source domains' test people only
+    at the epoch that source validation chose. Raises InputError when one of the folders is not what it should
+    be, or the run was trained on other crops.
+    """
+    done = run_dir / "evaluation.json"
+    if done.is_file() and _scored(run_dir) == evaluated_epochs(run_dir):
+        result: Result = json.loads(done.read_text(encoding="utf-8"))
+        return result
+    done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
+    scores = score_run(run_dir, prepared, progress)
+    said = read_run(run_dir)
+    about = {
+        "run": run_dir.name,
+        "protocol": said["protocol"]["name"],
+        "method": said["config"]["method"]["name"],
+        "seed": said["config"]["seed"],
+        "commit": said["environment"]["commit"],
+    }
+    result = {"about": about, **evaluate(scores)}
+    _write_text(done, json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:
+    """The run's score table (columns RUN_SCORES), kept in scores.parquet; epochs that stand there are not redone."""
+    said, samples = read_run(run_dir), prepared_samples(prepared)
+    epochs = evaluated_epochs(run_dir)
+    if not epochs:
+        raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")
+    protocol = Protocol(
+        tuple(said["protocol"]["sources"]), said["protocol"]["target"], said["protocol"]["splits"]
+    )
+    dev = _Crops(SOURCE_DEV, source_data(protocol, samples).dev, prepared)
+    if dev.store.digest()[:32] != said["data"]["digest"].split("-")[-1]:
+        raise InputError(
+            "the run was trained on other crops than these",
+            where=f"{run_dir} and {prepared}",
+            remedy="Give the folder that it was trained on.",
+        )
+    target = _Crops(TARGET, target_rows(protocol, samples), prepared)
+    scores = _read_scores(run_dir)
+    todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
+    for epoch in track(todo, "scoring epochs", disable=not progress, console=Console(stderr=True)):
+        scores = pl.concat([scores, dev.scores(run_dir, epoch), target.scores(run_dir, epoch)])
+        write_table(scores, run_dir / "scores.parquet")
+    chosen = choose(scores.filter(pl.col("role") == SOURCE_DEV)).epoch
+    inside = inside_rows(protocol, samples)
+    if not inside.is_empty():
+        kept = scores.filter(pl.col("role") != SOURCE_TEST)
+        scores = pl.concat([kept, _Crops(SOURCE_TEST, inside, prepared).scores(run_dir, chosen)])
+        write_table(scores, run_dir / "scores.parquet")
+    return scores
+
+
+class _Crops:
+    """The crops of one role's videos, read once and scored by many states of a run."""
+
+    def __init__(self, role: str, rows: pl.DataFrame, prepared: Path) -> None:
+        self.role = role
+        self.store = CropStore(prepared, rows, sorted(rows["domain"].unique()))
+        self.crops = read_table(prepared / "crops.parquet", CROPS).join(rows, on=_KEYS, how="inner")
+
+    def scores(self, run_dir: Path, epoch: int) -> pl.DataFrame:
+        """Columns RUN_SCORES."""
+        net = load_scorer(run_dir, epoch).to("cuda" if torch.cuda.is_available() else "cpu")
+        seed = int(read_run(run_dir)["config"]["seed"])
+        scores = score_videos(scorer_of(net), self.crops, self.store.read, run=run_dir.name, seed=seed)
+        told = scores.with_columns(pl.lit(epoch).alias("epoch"), pl.lit(self.role).alias("role"))
+        return checked(told, RUN_SCORES, "scores")
+
+
+def _read_scores(run_dir: Path) -> pl.DataFrame:
+    """The scores that are there already, of this run alone."""
+    path = run_dir / "scores.parquet"
+    if not path.is_file():
+        return pl.DataFrame(schema=dict(RUN_SCORES))
+    return read_table(path, RUN_SCORES).filter(pl.col("run") == run_dir.name)
+
+
+def _scored(run_dir: Path) -> list[int]:
+    rows = _read_scores(run_dir).filter(pl.col("role") == TARGET)
+    return sorted(rows["epoch"].unique().to_list())
+
+
+def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
+    """The headline over all protocols first, then further numbers over all, then every protocol by itself."""
+    by_protocol = _rows_by_protocol(outcomes)
+    seeds = sorted({outcome.seed for outcome in outcomes})
+    told = f"{len(seeds)} seed{'s: mean and std' if len(seeds) > 1 else ''}"
+    told += ", simulated faces" if simulated else ""
+    grids = [
+        _grid(by_protocol, pick, name, f"{caption} ({told})")
+        for pick, name, caption in _GRIDS
+        if all(name in row.numbers for rows in by_protocol.values() for row in _picked(rows, pick).values())
+    ]
+    singles = [
+        result_table(f"{protocol}: errors in percent ({told})", rows)
+        for protocol, rows in by_protocol.items()
+    ]
+    return [*grids, *singles]
+
+
+def markdown(outcomes: Sequence[Outcome], *, command: str, simulated: bool) -> str:
+    """The summary as a Markdown page with command, commit, seeds and rules."""
+    commits = sorted({str(outcome.result["about"]["commit"]) for outcome in outcomes})
+    seeds = sorted({outcome.seed for outcome in outcomes})
+    rules = [f"- {row.title}: {row.rule}." for row in over_seeds([outcomes[0].result])]
+    parts = [
+        "Simulated faces: no evidence about real cameras.\n" if simulated else "",
+        f"`{command}`, commit {', '.join(commits)}, seed {', '.join(map(str, seeds))}.\n",
+        *map(to_markdown, summary(outcomes, simulated=simulated)),
+        f"The rules, as for {outcomes[0].protocol}:\n\n" + "\n".join(rules) + "\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _grid(
+    by_protocol: Mapping[str, Mapping[str, Sequence[Row]]], pick: str, name: str, caption: str
+) -> Table:
+    numbers = {
+        protocol: {method: row.numbers[name] for method, row in _picked(rows, pick).items()}
+        for protocol, rows in by_protocol.items()
+    }
+    return grid_table(caption, numbers, lower=name != "auc", oracle=pick == "oracle")
+
+
+def _picked(rows: Mapping[str, Sequence[Row]], pick: str) -> dict[str, Row]:
+    return {method: next(row for row in lines if row.pick == pick) for method, lines in rows.items()}
+
+
+def _rows_by_protocol(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Row]]]:
+    results: dict[str, dict[str, list[Any]]] = {}
+    for outcome in outcomes:
+        of_method = results.setdefault(outcome.protocol, {}).setdefault(method_name(outcome.method), [])
+        of_method.append(outcome.result)
+    return {p: {m: over_seeds(of) for m, of in methods.items()} for p, methods in results.items()}
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

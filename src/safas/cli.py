@@ -1,0 +1,82 @@
+"""The `safas` command: parsing and printing only. Each command's module is read when it is asked for."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+
+from safas import __version__
+from safas.commands.common import typed
+from safas.errors import SafasError
+
+COMMANDS = {
+    "demo": "simulate, train ERM and SA-FAS, test on an unseen domain, and write a report: start here",
+    "simulate": "make video files of simulated people and attacks in four domains",
+    "prepare": "turn videos into face crops and a table",
+    "train": "train one method on the source domains of a protocol",
+    "evaluate": "score a run on the domain it has never seen",
+    "benchmark": "train and evaluate methods x protocols x seeds, and print one table",
+}
+_ABOUT = "Tell a live face from a spoofed one in places the model has never seen (SA-FAS, CVPR 2023)."
+_STYLE = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone, tyro.conf.AvoidSubcommands)
+FAILED, STOPPED = 2, 130  # exit codes: a user's error; Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a user's error (one line on stderr), 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _parse(arguments).run(typed(arguments))
+    except SafasError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # a folder that may not be written, a full disk
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("safas: stopped; the same command goes on where it was", file=sys.stderr)  # noqa: T201 - the CLI prints
+        return STOPPED
+    except SystemExit as end:  # tyro has printed the help or what is wrong
+        return end.code if isinstance(end.code, int) else FAILED
+    return 0
+
+
+def _parse(arguments: list[str]) -> Any:
+    """The command with its settings, ready to run."""
+    if not arguments or arguments[0] not in COMMANDS:
+        return _parse_top(arguments)
+    name, rest = arguments[0], arguments[1:]
+    module = importlib.import_module(f"safas.commands.{name}")
+    command = module.command_class(rest) if hasattr(module, "command_class") else module.Command
+    return tyro.cli(command, prog=f"safas {name}", args=rest, config=_STYLE)
+
+
+def _parse_top(arguments: list[str]) -> Any:
+    """Help, version, or an unknown command; never returns a command that could run."""
+    if arguments == ["--version"]:
+        print(f"safas {__version__}")  # noqa: T201 - the CLI prints
+        raise SystemExit(0)
+    stubs = {name: _stub(about) for name, about in COMMANDS.items()}
+    return tyro.extras.subcommand_cli_from_dict(
+        stubs, prog="safas", description=_ABOUT, args=arguments or ["--help"]
+    )
+
+
+def _stub(about: str) -> Any:
+    def stub() -> None: ...
+
+    stub.__doc__ = about
+    return stub
+
+
+def _fail(message: str) -> int:
+    print(f"safas: error: {message}", file=sys.stderr)  # noqa: T201 - the CLI prints
+    return FAILED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,18 @@
+"""What the commands share: where they print, and the command as it was typed."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+
+def output() -> Console:
+    """Standard output; wide enough for a table when it is a file or a pipe."""
+    console = Console(highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def typed(argv: Sequence[str] | None = None) -> str:
+    """The command as it was typed, for the record."""
+    return shlex.join(["safas", *(sys.argv[1:] if argv is None else argv)])

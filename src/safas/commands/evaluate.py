@@ -1,0 +1,44 @@
+"""safas evaluate RUN PREPARED"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from safas.benchmark import evaluate_run, is_simulated, prepared_samples
+from safas.commands.common import output
+from safas.results import method_name, rows
+from safas.tables import result_table, to_markdown, to_rich
+
+
+@dataclass(frozen=True)
+class Command:
+    """Score a trained run on the domain it has never seen, and print the errors with the rules behind them.
+
+    Writes RUN/scores.parquet (every video at every evaluated epoch) and RUN/evaluation.json. The headline has
+    epoch and threshold from source validation; rows and columns marked oracle let the target choose.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """a run's folder, as safas train printed it"""
+    prepared: tyro.conf.Positional[Path]
+    """the prepared folder that it was trained on"""
+    markdown: bool = False
+    """print the table as Markdown"""
+
+    def run(self, command: str) -> None:
+        """Evaluate and print."""
+        result = evaluate_run(self.run_dir, self.prepared)
+        about, lines = result["about"], rows(result)
+        told = "simulated faces, " if is_simulated(prepared_samples(self.prepared)) else ""
+        caption = (
+            f"{about['protocol']}: errors in percent ({told}seed {about['seed']}, commit {about['commit']})"
+        )
+        table = result_table(caption, {method_name(about["method"]): lines})
+        console = output()
+        if self.markdown:
+            console.print(to_markdown(table), markup=False, soft_wrap=True)
+        else:
+            console.print(to_rich(table))
+        for row in lines:
+            console.print(f"{row.title}: {row.rule}.", style="dim", markup=False)

@@ -1,0 +1,43 @@
+"""safas prepare ROOT OUT"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from safas.commands.common import output
+from safas.prepare import PrepareConfig, prepare
+from safas.sources import media_root, read_boxes, read_source
+
+
+@dataclass(frozen=True)
+class Command:
+    """Turn videos into square face crops and a table.
+
+    A video that can't be read or shows no face is listed in OUT/failures.parquet with the reason and never
+    stops the run. A killed run goes on where it was. Then: safas train OUT --protocol "A,B,C->D"
+    """
+
+    root: tyro.conf.Positional[Path]
+    """the data set: a folder with samples.parquet or samples.csv, that file itself, or a tree of files"""
+    out: tyro.conf.Positional[Path]
+    """folder to write into: a new one, or one of the same settings to go on"""
+    source: str = "table"
+    """how to read ROOT: table (samples.parquet or .csv), folder (DOMAIN/SPLIT/live|spoof_ATTACK/SUBJECT/FILE)"""
+    settings: Annotated[PrepareConfig, tyro.conf.arg(name="")] = field(default_factory=PrepareConfig)
+
+    def run(self, command: str) -> None:
+        """Prepare and say what was left out."""
+        samples = read_source(self.source, self.root)
+        boxes = read_boxes(self.root) if self.source == "table" else None
+        report = prepare(samples, media_root(self.root), self.out, self.settings, boxes)
+        console = output()
+        console.print(
+            f"{report.crops} crops of {report.videos} videos in {self.out} ({report.seconds:.0f} s); "
+            f"{len(report.failures)} of {len(samples)} videos left out"
+        )
+        for dataset, video, label, reason in report.failures.head(20).iter_rows():
+            console.print(f"  left out: {dataset} {video} ({label}): {reason}", markup=False)
+        if len(report.failures) > 20:
+            console.print(f"  ... and {len(report.failures) - 20} more, in {self.out / 'failures.parquet'}")

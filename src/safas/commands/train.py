@@ -1,0 +1,65 @@
+"""safas train PREPARED --protocol "A,B,C->D" """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from safas.benchmark import is_simulated, prepared_samples
+from safas.commands.common import output
+from safas.protocols import parse, source_data
+from safas.training import TrainConfig, preset, read_records, train
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What the defaults of all settings hang on."""
+
+    preset: str = "demo"
+    """where the settings start from: demo (minutes on two cores) or paper (256 px, 100 epochs)"""
+    method: str = "sa-fas"
+    """erm, erm-supcon or sa-fas"""
+
+
+def command_class(argv: Sequence[str]) -> type:
+    """The command's dataclass, its settings being by default those of the preset and method in `argv`."""
+    pick, _ = tyro.cli(Pick, args=list(argv), return_unknown_args=True, add_help=False)
+    defaults = preset(pick.preset, pick.method)
+
+    @dataclass(frozen=True)
+    class Command(Pick):
+        """Train one method on the source domains of a protocol; the target's files are never read.
+
+        The run's folder RUNS/<hash of all settings, protocol and crops> holds the settings, the log, the weights
+        of every evaluated epoch and a checkpoint. Killed, the same command goes on exactly where it was.
+        Then: safas evaluate RUN PREPARED
+        """
+
+        prepared: tyro.conf.Positional[Path] = tyro.MISSING
+        """folder made by safas prepare"""
+        protocol: str = tyro.MISSING
+        """training domains and the unseen one, like "laptop,phone,tablet->webcam" (quote the arrow)"""
+        splits: str = "official"
+        """which splits serve for what: official, whole-target, train+test, all"""
+        runs: Path = Path("runs")
+        """folder of all runs"""
+        resume: bool = True
+        """go on from the last checkpoint; --no-resume starts this run afresh"""
+        settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = defaults
+
+        def run(self, command: str) -> None:
+            """Train and say where the run lies."""
+            samples = prepared_samples(self.prepared)
+            data = source_data(parse(self.protocol, self.splits), samples)
+            folder = train(self.settings, data, self.prepared, self.runs, resume=self.resume)
+            console, told = output(), " (simulated faces)" if is_simulated(samples) else ""
+            for record in read_records(folder, "epoch")[-1:]:
+                console.print(
+                    f"source validation after epoch {record['epoch']}{told}: "
+                    f"HTER {record['source_dev_hter']:.1%}, AUC {record['source_dev_auc']:.1%}"
+                )
+            console.print(f"run: {folder}\nnext: safas evaluate {folder} {self.prepared}")
+
+    return Command
