@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.spatial
 from numpy.typing import NDArray
 
 from safas.capture.mesh import SKIN, Floats, Ints, template
-from safas.capture.skin import SIDE, Traits, atlas, beard_region, noise
+from safas.capture.skin import Traits, atlas, beard_region, noise
 
 # The hairline of a full head: height (template decimetres) by the angle from straight ahead.
 _ANGLES = (0.0, 0.45, 0.75, 0.95, 1.15, 1.45, 1.7, 2.0, 2.5, 3.2)
-_HEIGHTS = (8.06, 8.03, 7.9, 7.62, 7.42, 7.36, 7.22, 6.8, 6.5, 6.4)
+_HEIGHTS = (7.93, 7.91, 7.82, 7.56, 7.36, 7.34, 7.2, 6.8, 6.5, 6.4)
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,27 @@ class Style:
     comb: Floats  # [3] template axes, added to the normal
     strand: int  # texels a lock is wide
     layers: int
+    fall: float  # how far below the top of the ears it hangs; 0: not at all
+    parting: float  # radians from straight ahead to where the long hair begins
+    wave: float  # sideways, of the long hair
 
 
 @dataclass(frozen=True)
-class Fur:
-    """Points [P, 3] in template coordinates; triangles with their texture's; what each layer lets through."""
+class Growth:
+    """Something on the head: P points in template coordinates and F triangles, which index its own arrays.
+
+    `parent` [P] is the point of the bare head that lends its light, and its movement times `stirs` [P]; `shade` [P]
+    dims the light. `texture_faces` [F, 3] index `texture` where it has one, else the head's.
+    """
 
     points: Floats
     parent: Ints
-    depth: Floats  # [P] 0 at the root, 1 at the tips
+    stirs: Floats
+    shade: Floats
     faces: Ints
     texture_faces: Ints
-    shell: Floats
-    cover: NDArray[np.uint8]  # [S, S]
-    tone: NDArray[np.uint8]  # [S, S], 128 = the hair's own colour
+    texture: Floats | None
+    shell: Floats  # [F] the least cover that a layer needs
 
 
 def draw_style(traits: Traits, rng: np.random.Generator) -> Style:
@@ -45,9 +53,13 @@ def draw_style(traits: Traits, rng: np.random.Generator) -> Style:
     cropped = traits.male > 0.5 and rng.random() < 0.45
     top = rng.uniform(0.05, 0.14) if cropped else rng.uniform(0.18, 0.42)
     sides = min(top, rng.uniform(0.03, 0.10) if traits.male > 0.5 else rng.uniform(0.14, 0.3))
-    comb = np.float32([rng.normal(0, 0.5), rng.uniform(-0.5, 0.1), rng.normal(0, 0.5)])
-    recede = float(abs(rng.normal(0, 0.06)) + 0.2 * traits.age * traits.male)
-    return Style(float(top), float(sides), recede, bald, comb, int(rng.integers(2, 6)), 4 if cropped else 7)
+    comb = np.float32([rng.normal(0, 0.35), rng.uniform(-0.5, 0.1), rng.normal(0, 0.4)])
+    recede = float(rng.normal(0, 0.05) + 0.22 * traits.age * traits.male)
+    long = rng.random() < (0.72 if traits.male < 0.5 else 0.06)
+    fall = float(rng.uniform(0.9, 2.9)) if long and not bald else 0.0
+    parting, wave = float(rng.uniform(0.95, 1.5)), float(rng.uniform(0.0, 0.07))
+    strand, layers = int(rng.integers(2, 6)), 4 if cropped else 7
+    return Style(float(top), float(sides), recede, bald, comb, strand, layers, fall, parting, wave)
 
 
 def scalp(place: Floats, style: Style) -> Floats:
@@ -62,35 +74,80 @@ def scalp(place: Floats, style: Style) -> Floats:
     return np.where(ear, 0, np.clip((y - line) / 0.16 + 0.5, 0, 1)).astype(np.float32)
 
 
-def grow(points: Floats, normals: Floats, style: Style, traits: Traits, rng: np.random.Generator) -> Fur:
-    """Fur for a person whose `points` and unit `normals` [P, 3] are in template coordinates."""
-    head, where = template(), atlas()
-    hair = scalp(head.points, style)
+def grow_fur(points: Floats, normals: Floats, style: Style, traits: Traits) -> Growth:
+    """Short hair and beard for a head whose `points` and unit `normals` [P', 3] are in template coordinates."""
+    head = template()
+    grown = scalp(head.points, style)
     beard = _beard_length(head.points, traits)
     up = np.clip((head.points[:, 1] - 7.3) / 0.8, 0, 1)
-    length = hair * (style.sides + (style.top - style.sides) * up) + beard
-    rooted = (hair > 0) | (beard > 0)
-    usable = (head.material == SKIN) & rooted[head.faces].any(1)
+    length = grown * (style.sides + (style.top - style.sides) * up) + beard
+    usable = (head.material == SKIN) & (grown + beard > 0)[head.faces].any(1)
     roots = np.unique(head.faces[usable])
     number = np.full(len(points), -1, np.int32)
     number[roots] = np.arange(len(roots))
-    lie = normals + style.comb * hair[:, None] + np.float32([0, -0.55, 0])
+    lie = normals + style.comb * grown[:, None] + np.float32([0, -0.55, 0])
+    lie += normals * np.clip(0.5 - (lie * normals).sum(1, keepdims=True), 0, None)  # never into the head
     lie /= np.linalg.norm(lie, axis=1, keepdims=True)
     step = (lie * np.maximum(length, 0.004)[:, None])[roots]
     heights = (np.arange(style.layers, dtype=np.float32) + 0.5) / style.layers
     layers = [points[roots] + height * step + 0.006 * normals[roots] for height in heights]
-    faces = [number[head.faces[usable]] + layer * len(roots) for layer in range(style.layers)]
-    cover, tone = _strands(style, traits, where.place, where.lips, rng)
-    return Fur(
+    return Growth(
         points=np.concatenate(layers).astype(np.float32),
         parent=np.tile(roots, style.layers).astype(np.int32),
-        depth=np.repeat(heights, len(roots)),
-        faces=np.concatenate(faces).astype(np.int32),
+        stirs=np.ones(len(roots) * style.layers, np.float32),
+        shade=np.repeat(0.35 + 0.65 * heights, len(roots)).astype(np.float32),
+        faces=np.concatenate([number[head.faces[usable]] + k * len(roots) for k in range(style.layers)]),
         texture_faces=np.tile(head.texture_faces[usable], (style.layers, 1)),
+        texture=None,
         shell=np.repeat(255 * (0.08 + 0.72 * heights), usable.sum()).astype(np.float32),
-        cover=cover,
-        tone=tone,
     )
+
+
+def grow_fall(points: Floats, style: Style, rng: np.random.Generator) -> Growth:
+    """Long hair: three ragged curtains round the head, from above the ears down."""
+    rows, columns, sheets = 10, 33, 3
+    down, around = np.meshgrid(np.linspace(0, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    angle = np.pi + (np.pi - style.parting) * around
+    tier = points[(template().points[:, 1] > 7.4) & (template().points[:, 1] < 7.75)]
+    wide, front, back = np.abs(tier[:, 0]).max(), tier[:, 2].max(), tier[:, 2].min()
+    middle, top = 0.2, tier[:, 1].mean() + 0.12
+    waves = style.wave * np.sin(down * rng.uniform(6, 12) + 2.5 * np.sin(angle * 3 + rng.uniform(0, 6)))
+    sheet_points, sheet_shell = [], []
+    swell = np.interp(down * style.fall, (0, 0.5, 1.3, 1.9, 3.0), (0.02, 0.10, 0.06, 0.12, 0.22))
+    for sheet in range(sheets):
+        out = swell + waves + 0.05 * sheet + 0.25 * style.sides
+        depth = np.where(np.cos(angle) > 0, front - 0.25 - middle, middle - back) + out
+        x = np.sin(angle) * (wide + out)
+        y = top - down * style.fall * (1 + 0.06 * np.sin(5 * angle + sheet))
+        sheet_points.append(np.stack([x, y, middle + np.cos(angle) * depth], -1).reshape(-1, 3))
+        sheet_shell.append(255 * (0.12 + 0.2 * sheet + 0.35 * down[:-1, :-1] ** 4).ravel())
+    cells = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    quads = np.stack([cells[:-1, :-1], cells[1:, :-1], cells[1:, 1:], cells[:-1, 1:]], -1).reshape(-1, 4)
+    one = quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
+    outer = np.concatenate([one, one[:, ::-1]])  # seen from outside, and from inside behind the neck
+    grown = np.concatenate(sheet_points).astype(np.float32)
+    fold = np.abs((np.arange(columns) / 8) % 2 - 1)  # the strands of the back of the head, to and fro
+    texture = np.stack([np.broadcast_to(0.045 + 0.1 * fold, (rows, columns)), 0.15 + 0.5 * down], -1).reshape(
+        -1, 2
+    )
+    return Growth(
+        points=grown,
+        parent=_nearest_still(grown, points),
+        stirs=np.zeros(len(grown), np.float32),
+        shade=np.repeat(np.float32([0.5, 0.75, 0.95]), rows * columns),
+        faces=np.concatenate([outer + k * rows * columns for k in range(sheets)]),
+        texture_faces=np.tile(outer, (sheets, 1)),
+        texture=texture.astype(np.float32),
+        shell=np.concatenate([np.tile(np.repeat(s, 2), 2) for s in sheet_shell]).astype(np.float32),
+    )
+
+
+def _nearest_still(places: Floats, points: Floats) -> Ints:
+    """For each place [N, 3] the nearest skin point outside the face."""
+    head = template()
+    still = np.unique(head.faces[(head.material == SKIN)])
+    still = still[head.points[still, 2] < 0.6]
+    return still[scipy.spatial.cKDTree(points[still]).query(places)[1]].astype(np.int32)
 
 
 def _beard_length(points: Floats, traits: Traits) -> Floats:
@@ -99,21 +156,18 @@ def _beard_length(points: Floats, traits: Traits) -> Floats:
     return (0.11 * beard_region(points, np.zeros(len(points), np.float32), traits)).astype(np.float32)
 
 
-def _strands(
-    style: Style, traits: Traits, place: Floats, lips: Floats, rng: np.random.Generator
+def paint_strands(
+    style: Style, traits: Traits, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """How far out the hair of each texel reaches, and its tone (128: the hair's own colour): two uint8 [S, S]."""
+    place, lips = atlas().place, atlas().lips
     grows = scalp(place, style)
     if max(traits.beard, traits.moustache) >= 0.5:
         grows = np.maximum(grows, 0.8 * beard_region(place, lips, traits))
     locks = noise(rng, style.strand, 16)
     fine = noise(rng, 2, 12)
     wave = noise(rng, 24, 3)
-    ragged = np.clip(1.5 * grows + 0.25 * (noise(rng, 5, 6) - 1) * (grows < 0.9), 0, 1)
+    ragged = np.clip(1.5 * grows + 0.25 * (noise(rng, 5, 6) - 1) * ((grows > 0) & (grows < 0.9)), 0, 1)
     cover = ragged * np.clip(0.72 + 0.2 * locks + 0.12 * fine, 0, 1)
     tone = 128 + 30 * locks + 22 * fine + 14 * wave
     return (255 * cover).astype(np.uint8), np.clip(tone, 20, 255).astype(np.uint8)
-
-
-def texels() -> int:
-    """Side of the textures that `grow` paints."""
-    return SIDE

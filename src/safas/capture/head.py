@@ -12,12 +12,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from safas.capture import hair, raster
-from safas.capture.mesh import CLOTH, EYE, HAIR, MOUTH, SKIN, TEETH, Floats, Ints, lower_arms, template
+from safas.capture import glasses, hair, raster
+from safas.capture.mesh import CLOTH, GLASSES, HAIR, MOUTH, SKIN, TEETH, Floats, Ints, template
 from safas.capture.pose import Pose, motion
-from safas.capture.skin import Traits, paint_skin
+from safas.capture.skin import Traits, paint_skin, plain_skin
+from safas.capture.traits import draw_shape, draw_traits
 
-__all__ = ["DIRECTIONS", "Person", "Pose", "draw_traits", "make_person", "motion", "sky"]
+__all__ = ["DIRECTIONS", "Person", "Pose", "make_person", "motion", "sky"]
 
 DIRECTIONS = 48  # of the sky, in which each point's view is stored
 _CENTRE = np.float32([0.0, 7.2, 0.45])  # of the head, in template coordinates
@@ -30,12 +31,14 @@ class Person:
 
     `transfer` [3, J, P'] is the light that a point of the bare head throws back from each direction, by channel,
     its own shadows and the skin's scattering included; `openness` [J, P'] is the view alone. `parent` [P] maps a
-    point to the one whose light it shares and `shade` [P] dims it.
+    point to the one whose light it shares and `shade` [P] dims it; `actions` [A, P', 3] move a point by its parent's
+    displacement times `stirs` [P].
     """
 
     traits: Traits
     points: Floats
     actions: Floats
+    stirs: Floats
     faces: Ints
     texture: Floats
     texture_faces: Ints
@@ -67,143 +70,81 @@ def make_person(rng: np.random.Generator) -> Person:
     """Draws a person. The same state of `rng` gives the same person to the bit."""
     head = template()
     traits = draw_traits(rng)
-    shape = _shape(traits, rng)
-    bare = shape[: len(head.points)]
+    bare = draw_shape(traits, rng)
     normals = raster.vertex_normals(bare, head.faces)
     cloth = np.unique(head.faces[head.material == CLOTH])
     bare[cloth] += 0.06 * normals[cloth]
-    fur = hair.grow(bare, normals, hair.draw_style(traits, rng), traits, rng)
-    return _assemble(traits, bare, fur, rng)
+    style = hair.draw_style(traits, rng)
+    grown = [(hair.grow_fur(bare, normals, style, traits), HAIR)]
+    if style.fall > 0:
+        grown.append((hair.grow_fall(bare, style, rng), HAIR))
+    if rng.random() < 0.2 + 0.2 * traits.age:
+        grown.append((glasses.put_on(bare, rng), GLASSES))
+    return _assemble(traits, bare, grown, hair.paint_strands(style, traits, rng), rng)
 
 
-def draw_traits(rng: np.random.Generator) -> Traits:
-    """Everything about a person but the shape; all tones of skin are equally likely."""
-    melanin = float(rng.uniform(0.06, 1.0) if rng.random() < 0.65 else rng.uniform(1.0, 2.3))
-    age, male = float(rng.beta(1.3, 1.8)), float(rng.random() < 0.5)
-    bearded = male > 0.5 and rng.random() < 0.35
-    dark = melanin > 0.55 or rng.random() < 0.35
-    fair = np.float32([[0.30, 0.19, 0.09], [0.13, 0.07, 0.035], [0.20, 0.07, 0.025], [0.42, 0.29, 0.15]])
-    colour = np.float32([0.018, 0.013, 0.010]) if dark else fair[rng.integers(4)]
-    irises = np.float32([[0.10, 0.045, 0.018], [0.16, 0.24, 0.34], [0.16, 0.19, 0.10], [0.24, 0.14, 0.06]])
-    return Traits(
-        melanin=melanin,
-        blood=float(rng.uniform(0.12, 0.42)),
-        age=age,
-        male=male,
-        freckles=float(max(rng.normal(-0.1, 0.5), 0)) if melanin < 0.5 else 0.0,
-        blemishes=float(rng.beta(1, 3)),
-        oil=float(rng.uniform(0.4, 1.4)),
-        beard=float(rng.uniform(0.6, 1.0)) if bearded else male * float(rng.beta(1, 2.5)) * 0.45,
-        moustache=float(rng.uniform(0.5, 1.0)) if bearded else male * float(rng.beta(1, 2.5)) * 0.45,
-        brow_density=float(rng.uniform(0.55, 0.95)),
-        brow_height=float(rng.normal(0.0, 0.02)),
-        brow_thickness=float(rng.uniform(0.035, 0.06) + 0.015 * male),
-        make_up=float((1 - male) * rng.beta(1, 1.5)),
-        hair=(colour * np.float32(rng.uniform(0.7, 1.4))).astype(np.float32),
-        grey=float(np.clip((age - 0.55) * 2.2 + rng.normal(0, 0.15), 0, 0.9)) if age > 0.45 else 0.0,
-        iris=(irises[0 if dark else rng.integers(4)] * np.float32(rng.uniform(0.7, 1.3))).astype(np.float32),
-        cloth=(rng.uniform(0.02, 0.6, 3) * 0.5 + np.float32(rng.uniform(0.01, 0.35))).astype(np.float32),
-    )
-
-
-def _shape(traits: Traits, rng: np.random.Generator) -> Floats:
-    """Points [P', 3] in template coordinates: the population's macro targets, then many small local ones."""
-    head = template()
-    weights = _macro_weights(traits, rng)
-    names: dict[str, list[int]] = {}
-    for index, name in enumerate(head.names):
-        if "-male-" not in name and "-female-" not in name:
-            names.setdefault(_trait_name(name), []).append(index)
-    for trait, indices in names.items():
-        spread = 0.5 if "scale" not in trait and "trans" not in trait else 0.32
-        if trait.startswith("asym"):
-            spread = 0.25
-        amount = float(np.clip(rng.normal(0, spread), -0.9, 0.9))
-        both_sides = [i for i in indices if (amount > 0) == _is_positive(head.names[i])] or indices
-        for i in both_sides:
-            weights[i] = abs(amount)
-    moved = head.points + np.tensordot(weights, head.targets, 1)
-    return lower_arms(moved.astype(np.float32))
-
-
-_NEGATIVE = ("decr", "down", "in", "backward", "concave", "compress", "pointed", "triangle")
-
-
-def _is_positive(name: str) -> bool:
-    return name.rsplit("-", 1)[-1] not in _NEGATIVE
-
-
-def _trait_name(name: str) -> str:
-    """Targets that pull the same way on both sides, or against each other, share one draw."""
-    stem = name[2:] if name[:2] in ("l-", "r-") else name
-    return stem.rsplit("-", 1)[0]
-
-
-def _macro_weights(traits: Traits, rng: np.random.Generator) -> Floats:
-    head = template()
-    weights = np.zeros(len(head.names), np.float32)
-    origin = dict(zip(("african", "asian", "caucasian"), _origin(traits, rng), strict=True))
-    old = 0.85 * traits.age
-    ages = {"young": 1 - old, "old": old}
-    male = float(np.clip(traits.male + rng.normal(0, 0.12), 0, 1))
-    genders = {"male": male, "female": 1 - male}
-    build = float(np.clip(rng.normal(0.05, 0.4), -0.8, 0.9))
-    builds = {"minweight": max(-build, 0), "averageweight": 1 - abs(build), "maxweight": max(build, 0)}
-    for index, name in enumerate(head.names):
-        words = name.split("-")
-        if len(words) < 3 or words[1] not in genders:
-            continue
-        share = builds[words[4]] if words[0] == "universal" else origin[words[0]]
-        weights[index] = share * genders[words[1]] * ages[words[2]]
-    return weights
-
-
-def _origin(traits: Traits, rng: np.random.Generator) -> Floats:
-    """Shares of the three populations that the assets know, loosely tied to the skin."""
-    lean = np.array([1.6, 0.5, 0.15]) if traits.melanin > 1.0 else np.array([0.2, 1.0, 1.3])
-    return rng.dirichlet(lean).astype(np.float32)
-
-
-def _assemble(traits: Traits, bare: Floats, fur: hair.Fur, rng: np.random.Generator) -> Person:
-    """Joins head and hair, turns both into metres and camera axes, and bakes the light."""
+def _assemble(
+    traits: Traits,
+    bare: Floats,
+    grown: list[tuple[hair.Growth, int]],
+    strands: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    rng: np.random.Generator,
+) -> Person:
+    """Joins the head and what is on it, turns all into metres and camera axes, and bakes the light."""
     head = template()
     count = len(bare)
+    faces, texture_faces, texture, start = [head.faces], [head.texture_faces], [head.texture], count
+    for part, _ in grown:
+        faces.append(part.faces + start)
+        texture_faces.append(part.texture_faces)
+        start += len(part.points)
+        if part.texture is not None:
+            texture_faces[-1] = part.texture_faces + sum(map(len, texture))
+            texture.append(part.texture)
+    parts = [part for part, _ in grown]
     eye_height = bare[np.concatenate(head.eyes), 1].mean() - 7.284
     centre = _CENTRE + np.float32([0, eye_height, 0])
-    points = (np.concatenate([bare, fur.points]) - centre) * _TO_METRES
-    parent = np.concatenate([np.arange(count, dtype=np.int32), fur.parent])
+    points = (np.concatenate([bare, *(part.points for part in parts)]) - centre) * _TO_METRES
+    parent = np.concatenate([np.arange(count), *(part.parent for part in parts)]).astype(np.int32)
     transfer, openness = _bake(points[:count], head.faces)
-    material = np.concatenate([head.material, np.full(len(fur.faces), HAIR, np.uint8)])
-    faces = np.concatenate([head.faces, fur.faces + count])
-    height = np.concatenate([head.points, head.points[fur.parent]])[:, 1]
-    look = np.zeros_like(points)
-    for eye in head.eyes:
-        ball = points[eye]
-        offset = ball - (ball.min(0) + ball.max(0)) / 2
-        look[eye] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
-    picture = paint_skin(traits, rng)
+    kinds = [head.material, *(np.full(len(part.faces), kind, np.uint8) for part, kind in grown)]
     return Person(
         traits=traits,
         points=points,
-        actions=(head.actions[:, parent] * _TO_METRES).astype(np.float32),
-        faces=faces,
-        texture=head.texture,
-        texture_faces=np.concatenate([head.texture_faces, fur.texture_faces]),
-        material=material,
-        shell=np.concatenate([np.full(len(head.faces), -1, np.float32), fur.shell]),
-        head_share=np.clip((height - 5.55) / 0.9, 0, 1).astype(np.float32),
-        colour=_flat_colours(traits, len(points)),
+        actions=(head.actions * _TO_METRES).astype(np.float32),
+        stirs=np.concatenate([np.ones(count, np.float32), *(part.stirs for part in parts)]),
+        faces=np.concatenate(faces),
+        texture=np.concatenate(texture),
+        texture_faces=np.concatenate(texture_faces),
+        material=np.concatenate(kinds),
+        shell=np.concatenate([np.full(len(head.faces), -1, np.float32), *(part.shell for part in parts)]),
+        head_share=_head_share(np.concatenate([head.points, *(part.points for part in parts)])),
+        colour=_flat_colours(traits, len(points), rng),
         parent=parent,
-        shade=np.concatenate([np.ones(count), 0.35 + 0.65 * fur.depth]).astype(np.float32),
+        shade=np.concatenate([np.ones(count, np.float32), *(part.shade for part in parts)]),
         transfer=transfer,
         openness=openness,
-        skin=_pyramid(picture),
-        cover=fur.cover,
-        tone=fur.tone,
-        look=look,
+        skin=_pyramid(paint_skin(traits, strands[0], rng)),
+        cover=strands[0],
+        tone=strands[1],
+        look=_looks(points),
         face_points=_face_points(),
         landmarks=_landmark_points(),
     )
+
+
+def _head_share(places: Floats) -> Floats:
+    """1 for what moves with the head, 0 for what moves with the shoulders, by height [P]."""
+    return np.clip((places[:, 1] - 5.55) / 0.9, 0, 1).astype(np.float32)
+
+
+def _looks(points: Floats) -> Floats:
+    """Unit vectors from the centre of the eye to its surface [P, 3]; 0 elsewhere."""
+    look = np.zeros_like(points)
+    for eye in template().eyes:
+        offset = points[eye] - (points[eye].min(0) + points[eye].max(0)) / 2
+        look[eye] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
+    return look
 
 
 def _pyramid(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
@@ -214,12 +155,16 @@ def _pyramid(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
     return tuple(levels)
 
 
-def _flat_colours(traits: Traits, count: int) -> Floats:
-    """Albedo [P, 3] of what has no texture: mouth, teeth, cloth."""
+def _flat_colours(traits: Traits, count: int, rng: np.random.Generator) -> Floats:
+    """Albedo [P, 3] of what has no texture: mouth, teeth, cloth, glasses."""
     head = template()
-    colour = np.zeros((count, 3), np.float32)
+    colour = np.full((count, 3), 0.015, np.float32) + rng.uniform(0, 0.06, 3).astype(np.float32)
     for kind, value in ((MOUTH, [0.25, 0.06, 0.05]), (TEETH, [0.62, 0.56, 0.45]), (CLOTH, traits.cloth)):
         colour[np.unique(head.faces[head.material == kind])] = value
+    cloth = np.unique(head.faces[head.material == CLOTH])
+    x, y, z = head.points[cloth].T
+    neckline = rng.uniform(5.25, 5.8) + rng.uniform(0.1, 0.5) * np.abs(x) + 0.12 * (z < 0.4)
+    colour[cloth[y > neckline]] = plain_skin(traits)
     return colour
 
 
@@ -229,7 +174,7 @@ def _face_points() -> Ints:
     x, y, z = head.points.T
     skin = np.zeros(len(x), bool)
     skin[head.faces[head.material == SKIN]] = True
-    front = (y > 6.22) & (y < 7.95) & (z > 0.55) & (np.abs(x) < 0.78)
+    front = (y > 6.24) & (y < 7.86) & (z > 0.55) & (np.abs(x) < 0.73)
     return np.flatnonzero(skin & front).astype(np.int32)
 
 
@@ -242,7 +187,7 @@ def _landmark_points() -> Ints:
 
     pairs = [[int(eye[np.argmax(head.points[eye, 2])])] * 2 for eye in (head.eyes[1], head.eyes[0])]
     nose = nearest(0, 6.909, 1.681)
-    corners = [nearest(x, 6.66, 1.36) for x in (-0.27, 0.27)]
+    corners = [nearest(x, 6.615, 1.374) for x in (-0.25, 0.25)]
     return np.array([*pairs, [nose, nose], *([c, c] for c in corners)], np.int32)
 
 

@@ -47,15 +47,15 @@ def nearest_triangles(
     texture_faces: Ints,
     shell: Floats,
     cover: NDArray[np.uint8],
-    two_sided: bool,
 ) -> tuple[Ints, Floats]:
-    """Which triangle each pixel sees [height, width] (-1: none), and how near it is (1 / depth, 0: none).
+    """Which triangle each pixel sees [height, width] (-1: none), and the weights of its corners [height, width, 3].
 
     `screen` [P, 3] are pixel x, pixel y and 1 / depth. A triangle with `shell` [F] >= 0 is a layer of hair and
     covers a pixel only where the texture `cover` (uint8) exceeds the shell's value.
     """
     seen = np.full((height, width), -1, np.int32)
     near = np.zeros((height, width), np.float32)
+    weights = np.empty((height, width, 3), np.float32)
     rows, columns = cover.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -68,18 +68,19 @@ def nearest_triangles(
             screen[c, 1],
         )
         area = _edge(ax, ay, bx, by, cx, cy)
-        if area == 0 or (area > 0 and not two_sided):
+        if area >= 0:  # turned away
             continue
         x0 = max(int(np.floor(min(ax, bx, cx) - 0.5)) + 1, 0)
         x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), width - 1)
         y0 = max(int(np.floor(min(ay, by, cy) - 0.5)) + 1, 0)
         y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
         scale = 1.0 / area
+        ux, uy, u0 = -(cy - by) * scale, (cx - bx) * scale, _edge(bx, by, cx, cy, 0.5, 0.5) * scale
+        vx, vy, v0 = -(ay - cy) * scale, (ax - cx) * scale, _edge(cx, cy, ax, ay, 0.5, 0.5) * scale
         for j in range(y0, y1 + 1):
             for i in range(x0, x1 + 1):
-                x, y = i + 0.5, j + 0.5
-                u = _edge(bx, by, cx, cy, x, y) * scale
-                v = _edge(cx, cy, ax, ay, x, y) * scale
+                u = u0 + ux * i + uy * j
+                v = v0 + vx * i + vy * j
                 w = 1.0 - u - v
                 if u < 0 or v < 0 or w < 0:
                     continue
@@ -94,7 +95,10 @@ def nearest_triangles(
                         continue
                 near[j, i] = depth
                 seen[j, i] = f
-    return seen, near
+                weights[j, i, 0] = u * screen[a, 2] / depth
+                weights[j, i, 1] = v * screen[b, 2] / depth
+                weights[j, i, 2] = w * screen[c, 2] / depth
+    return seen, weights
 
 
 @njit(cache=True)

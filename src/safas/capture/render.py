@@ -16,6 +16,7 @@ from safas.capture.mesh import Floats
 Colour = tuple[float, float, float]
 _SHARPNESS = 9.0  # of a lamp's lobe: some 25 degrees wide, as a window or a lampshade near by
 _TEXELS_PER_METRE = 4200.0
+_SHINE = (1.6, 0.8, 1.0, 0.02, 0.5, 2.0)  # of eye, mouth, teeth, cloth, hair, glasses
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,18 @@ def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
     return (tilt @ turn @ nod).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """The window that the person covers, in samples: points on it [P, 3], its size, the camera's axis and focal
+    length [3], and samples a metre at the head."""
+
+    screen: Floats
+    height: int
+    width: int
+    axis: Floats
+    density: float
+
+
 def render(
     person: Person, pose: Pose, light: Light, camera: Pinhole, background: Floats | None, supersample: int = 2
 ) -> Rendered:
@@ -85,18 +98,21 @@ def render(
         image[:] = background
     alpha = np.zeros((camera.height, camera.width), np.float32)
     if width > 0 and height > 0:
-        screen[:, 0] -= left * supersample
-        screen[:, 1] -= top * supersample
-        samples = _shade(person, pose, light, points, head, screen, (height * supersample, width * supersample),
-                         camera.focal_px * supersample / pose.translation[2])  # fmt: skip
-        shading.blend(samples, supersample, image[top : top + height, left : left + width],
-                      alpha[top : top + height, left : left + width])  # fmt: skip
+        corner = np.float32([left * supersample, top * supersample, 0])
+        middle = np.float32([camera.width, camera.height, 2 * camera.focal_px]) * np.float32(supersample / 2)
+        density = camera.focal_px * supersample / max(pose.translation[2], 0.05)
+        frame = _Frame(screen - corner, height * supersample, width * supersample, middle - corner, density)
+        samples = _shade(person, pose, light, points, head, frame)
+        window = slice(top, top + height), slice(left, left + width)
+        shading.blend(samples, supersample, image[window], alpha[window])
     return Rendered(image, alpha, _box(person, points, camera), _landmarks(person, points, camera))
 
 
 def _placed(person: Person, pose: Pose, head: Floats) -> Floats:
     """Points [P, 3] in camera axes. The shoulders follow a part of the head's turn."""
-    moved = person.points + np.tensordot(pose.actions, person.actions, 1)
+    active = np.flatnonzero(pose.actions)
+    change = np.tensordot(pose.actions[active], person.actions[active], 1)
+    moved = person.points + change[person.parent] * person.stirs[:, None]
     yaw, pitch, roll = pose.rotation
     body = rotation_matrix(0.3 * yaw, 0.1 * pitch, 0.15 * roll)
     share = person.head_share[:, None]
@@ -119,45 +135,28 @@ def _window(screen: Floats, camera: Pinhole, supersample: int) -> tuple[int, int
     return left, top, min(int(high[0]) + 1, camera.width) - left, min(int(high[1]) + 1, camera.height) - top
 
 
-def _shade(
-    person: Person,
-    pose: Pose,
-    light: Light,
-    points: Floats,
-    head: Floats,
-    screen: Floats,
-    size: tuple[int, int],
-    density: float,
-) -> Floats:
-    """Samples [h, w, 4]: radiance and whether the person is there. `density`: samples a metre at the head."""
-    seen, near = raster.nearest_triangles(
-        screen,
-        person.faces,
-        size[0],
-        size[1],
-        person.texture,
-        person.texture_faces,
-        person.shell,
+def _shade(person: Person, pose: Pose, light: Light, points: Floats, head: Floats, frame: _Frame) -> Floats:
+    """Samples [h, w, 4]: radiance and whether the person is there."""
+    seen, weights = raster.nearest_triangles(
+        frame.screen, person.faces, frame.height, frame.width, person.texture, person.texture_faces, person.shell,
         person.cover,
-        False,
-    )
+    )  # fmt: skip
     key = np.float32(light.direction_xyz) / np.linalg.norm(np.float32(light.direction_xyz))
     incoming, lobe = _sky_radiance(light, key, head)
-    lit = np.stack([incoming[:, c] @ person.transfer[c] for c in range(3)], 1)
-    open_key, open_all = lobe @ person.openness, person.openness.mean(0) * 2
-    per_point = (
-        np.concatenate([lit, open_key[:, None], open_all[:, None]], 1)[person.parent] * person.shade[:, None]
+    lit = [incoming[:, c] @ person.transfer[c] for c in range(3)]
+    seen_by = np.stack([*lit, lobe @ person.openness, 2 * person.openness.mean(0)], 1)
+    per_point = np.concatenate(
+        [seen_by[person.parent] * person.shade[:, None], raster.vertex_normals(points, person.faces)], 1
     )
-    normals = raster.vertex_normals(points, person.faces)
-    gaze = rotation_matrix(pose.gaze[0], pose.gaze[1], 0.0) @ np.float32([0, 0, -1])
-    level = int(np.clip(np.log2(max(_TEXELS_PER_METRE / density, 1.0)) + 0.3, 0, len(person.skin) - 1))
+    level = np.clip(np.log2(max(_TEXELS_PER_METRE / frame.density, 1.0)) + 0.3, 0, len(person.skin) - 1)
+    gaze = rotation_matrix(*pose.gaze, 0.0) @ np.float32([0, 0, -1])
     traits = person.traits
     hair = traits.hair * (1 - traits.grey) + traits.grey * (0.35 * traits.hair.mean() + 0.28)
     return shading.shade(
-        seen, near, screen, points, normals, np.ascontiguousarray(per_point), person.faces, person.material,
-        person.texture, person.texture_faces, person.skin[level], person.tone, person.colour, person.look, gaze,
-        hair.astype(np.float32), traits.iris, key, np.float32(light.key_rgb), np.float32(light.ambient_rgb),
-        np.float32(traits.oil), np.float32(density),
+        seen, weights, per_point, person.faces, person.material, person.texture, person.texture_faces,
+        person.skin[int(level)], person.tone, person.colour, person.look, gaze, hair.astype(np.float32), traits.iris,
+        np.float32([traits.oil, *_SHINE]), key, np.float32(light.key_rgb), np.float32(light.ambient_rgb),
+        frame.axis, np.float32(frame.density),
     )  # fmt: skip
 
 

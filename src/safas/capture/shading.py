@@ -9,29 +9,26 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from safas.capture.mesh import CLOTH, EYE, HAIR, SKIN, Floats, Ints
+from safas.capture.mesh import EYE, HAIR, SKIN, Floats, Ints
 
 _F0 = 0.028  # of skin's oil against air
 _RELIEF = 1e-4 / 40  # metres of height per step of the texture
 
 
 @njit(cache=True)
-def texel(picture: NDArray[np.uint8], x: float, y: float, channel: int) -> float:
-    """Bilinear; x and y in texels."""
+def texel(picture: NDArray[np.uint8], x: float, y: float, out: Floats) -> None:
+    """Bilinear at (x, y) in texels: linear albedo (the texture holds its square root) and relief, into `out` [4]."""
     rows, columns = picture.shape[0], picture.shape[1]
     x = min(max(x - 0.5, 0.0), columns - 1.001)
     y = min(max(y - 0.5, 0.0), rows - 1.001)
     i, j = int(x), int(y)
-    u, v = x - i, y - j
-    low = picture[j, i, channel] * (1 - u) + picture[j, i + 1, channel] * u
-    high = picture[j + 1, i, channel] * (1 - u) + picture[j + 1, i + 1, channel] * u
-    return low * (1 - v) + high * v
-
-
-@njit(cache=True)
-def gloss(cosine: float, exponent: float) -> float:
-    """Normalised Blinn-Phong lobe times pi."""
-    return (exponent + 8) / 8 * max(cosine, 0.0) ** exponent
+    u, v = np.float32(x - i), np.float32(y - j)
+    for c in range(4):
+        low = picture[j, i, c] * (1 - u) + picture[j, i + 1, c] * u
+        high = picture[j + 1, i, c] * (1 - u) + picture[j + 1, i + 1, c] * u
+        out[c] = low * (1 - v) + high * v
+    for c in range(3):
+        out[c] = (out[c] / 255) ** 2
 
 
 @njit(cache=True)
@@ -53,26 +50,7 @@ def iris_colour(look: Floats, gaze: Floats, iris: Floats, out: Floats) -> float:
         out[0] = (0.10 + 0.52 * edge) * (1 - 0.1 * veins)
         out[1] = (0.09 + 0.47 * edge) * (1 - 0.35 * veins)
         out[2] = (0.08 + 0.45 * edge) * (1 - 0.35 * veins)
-    return 1.0 if angle < 0.5 else 0.4
-
-
-@njit(cache=True)
-def corner_weights(screen: Floats, faces: Ints, f: int, x: float, y: float, out: Floats) -> None:
-    """Weights of the triangle's corners at a sample, corrected for perspective."""
-    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-    ax, ay, bx, by, cx, cy = (
-        screen[a, 0],
-        screen[a, 1],
-        screen[b, 0],
-        screen[b, 1],
-        screen[c, 0],
-        screen[c, 1],
-    )
-    u = ((cx - bx) * (y - by) - (cy - by) * (x - bx)) * screen[a, 2]
-    v = ((ax - cx) * (y - cy) - (ay - cy) * (x - cx)) * screen[b, 2]
-    w = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) * screen[c, 2]
-    total = u + v + w
-    out[0], out[1], out[2] = u / total, v / total, w / total
+    return 1.0 if angle < 0.5 else 0.5
 
 
 @njit(cache=True)
@@ -86,105 +64,129 @@ def mixed(values: Floats, corners: Ints, weights: Floats, channel: int) -> float
 
 @njit(cache=True)
 def painted(
-    seen: Ints, screen: Floats, faces: Ints, material: NDArray[np.uint8], texture: Floats, texture_faces: Ints,
+    seen: Ints, weights: Floats, material: NDArray[np.uint8], texture: Floats, texture_faces: Ints,
     skin: NDArray[np.uint8],
 ) -> Floats:  # fmt: skip
     """Skin's albedo and relief at each sample [h, w, 4]; relief 128 where there is no skin."""
     height, width = seen.shape
-    paint = np.zeros((height, width, 4), np.float32)
-    weights = np.zeros(3, np.float32)
+    paint = np.empty((height, width, 4), np.float32)
     for j in range(height):
         for i in range(width):
             f = seen[j, i]
             paint[j, i, 3] = 128
             if f < 0 or material[f] != SKIN:
                 continue
-            corner_weights(screen, faces, f, i + 0.5, j + 0.5, weights)
-            x = mixed(texture, texture_faces[f], weights, 0) * skin.shape[1]
-            y = mixed(texture, texture_faces[f], weights, 1) * skin.shape[0]
-            for c in range(3):
-                paint[j, i, c] = (texel(skin, x, y, c) / 255) ** 2
-            paint[j, i, 3] = texel(skin, x, y, 3)
+            x = mixed(texture, texture_faces[f], weights[j, i], 0) * skin.shape[1]
+            y = mixed(texture, texture_faces[f], weights[j, i], 1) * skin.shape[0]
+            texel(skin, x, y, paint[j, i])
     return paint
 
 
 @njit(cache=True)
+def hair_tone(tone: NDArray[np.uint8], texture: Floats, corners: Ints, weights: Floats) -> float:
+    """Lightness of the strand there, 1 = the hair's own."""
+    x = int(mixed(texture, corners, weights, 0) * tone.shape[1])
+    y = int(mixed(texture, corners, weights, 1) * tone.shape[0])
+    return tone[min(max(y, 0), tone.shape[0] - 1), min(max(x, 0), tone.shape[1] - 1)] / 128.0
+
+
+@njit(cache=True)
+def tilt(normal: Floats, paint: Floats, j: int, i: int, slope: float) -> None:
+    """Turns the normal by the relief between neighbouring samples."""
+    if 0 < i < paint.shape[1] - 1 and 0 < j < paint.shape[0] - 1:
+        normal[0] -= slope * (paint[j, i + 1, 3] - paint[j, i - 1, 3])
+        normal[1] -= slope * (paint[j + 1, i, 3] - paint[j - 1, i, 3])
+        unit(normal)
+
+
+@njit(cache=True)
+def highlight(kind: int, normal: Floats, view: Floats, key: Floats, half: Floats, facing_key: float) -> float:
+    """What the surface mirrors of the key lamp, for a shine of 1."""
+    for c in range(3):
+        half[c] = view[c] + key[c]
+    unit(half)
+    if kind == HAIR:
+        return _across(normal, half) * max(facing_key + 0.3, 0.0)
+    if facing_key <= 0:
+        return 0.0
+    grazing = 1 - max(dot(half, view), 0.0)
+    fresnel = _F0 + (1 - _F0) * grazing * grazing * grazing * grazing * grazing
+    cosine = max(dot(normal, half), 0.0)
+    broad = lobe(cosine, 4)
+    narrow = lobe(cosine, 9) * 2 if kind == EYE else lobe(cosine, 6)
+    return fresnel * (0.7 * broad + 0.3 * narrow) * facing_key
+
+
+@njit(cache=True)
 def shade(
-    seen: Ints, near: Floats, screen: Floats, points: Floats, normals: Floats, per_point: Floats, faces: Ints,
-    material: NDArray[np.uint8], texture: Floats, texture_faces: Ints, skin: NDArray[np.uint8],
-    tone: NDArray[np.uint8], colour: Floats, look: Floats, gaze: Floats, hair: Floats, iris: Floats, key: Floats,
-    key_rgb: Floats, ambient: Floats, oil: float, density: float,
+    seen: Ints, weights: Floats, per_point: Floats, faces: Ints, material: NDArray[np.uint8], texture: Floats,
+    texture_faces: Ints, skin: NDArray[np.uint8], tone: NDArray[np.uint8], colour: Floats, look: Floats,
+    gaze: Floats, hair: Floats, iris: Floats, shine_of: Floats, key: Floats, key_rgb: Floats, ambient: Floats,
+    axis: Floats, density: float,
 ) -> Floats:  # fmt: skip
-    """Samples [h, w, 4]: radiance, and 1 where the person is."""
+    """Samples [h, w, 4]: radiance, and 1 where the person is.
+
+    `per_point` [P, 8]: diffuse light (RGB), view of the key lamp, view of the sky, normal. `axis`: the camera's
+    axis and focal length in samples; `density`: samples a metre. `shine_of` [7]: gloss of each material.
+    """
     height, width = seen.shape
     out = np.zeros((height, width, 4), np.float32)
-    paint = painted(seen, screen, faces, material, texture, texture_faces, skin)
-    weights, albedo, eye = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
-    n, v, h = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
-    slope = _RELIEF * density
+    paint = painted(seen, weights, material, texture, texture_faces, skin)
+    albedo, eye, half = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
+    normal, view = np.zeros(3, np.float32), np.zeros(3, np.float32)
     for j in range(height):
         for i in range(width):
             f = seen[j, i]
             if f < 0:
                 continue
-            kind = material[f]
-            corners = faces[f]
-            corner_weights(screen, faces, f, i + 0.5, j + 0.5, weights)
+            kind, corners, w = material[f], faces[f], weights[j, i]
+            shine = shine_of[kind]
             for c in range(3):
-                n[c] = mixed(normals, corners, weights, c)
-                v[c] = -mixed(points, corners, weights, c)
-            open_key, open_all = mixed(per_point, corners, weights, 3), mixed(per_point, corners, weights, 4)
-            unit(n)
-            unit(v)
-            smooth = n[0] * key[0] + n[1] * key[1] + n[2] * key[2]
-            shine, sharp, wet = oil, 60.0, 0.0
+                normal[c] = mixed(per_point, corners, w, 5 + c)
+            unit(normal)
+            smooth = max(dot(normal, key), 0.0)
             if kind == SKIN:
                 albedo[:] = paint[j, i, :3]
-                if 0 < i < width - 1 and 0 < j < height - 1:
-                    n[0] -= slope * 0.5 * (paint[j, i + 1, 3] - paint[j, i - 1, 3])
-                    n[1] -= slope * 0.5 * (paint[j + 1, i, 3] - paint[j - 1, i, 3])
-                    unit(n)
+                tilt(normal, paint, j, i, 0.5 * _RELIEF * density)
             elif kind == EYE:
                 for c in range(3):
-                    eye[c] = mixed(look, corners, weights, c)
-                wet = iris_colour(eye, gaze, iris, albedo)
-                shine, sharp = 1.0, 400.0
+                    eye[c] = mixed(look, corners, w, c)
+                shine *= iris_colour(eye, gaze, iris, albedo)
             elif kind == HAIR:
-                x = mixed(texture, texture_faces[f], weights, 0) * tone.shape[1]
-                y = mixed(texture, texture_faces[f], weights, 1) * tone.shape[0]
-                strand = (
-                    tone[min(max(int(y), 0), tone.shape[0] - 1), min(max(int(x), 0), tone.shape[1] - 1)]
-                    / 128.0
-                )
-                for c in range(3):
-                    albedo[c] = hair[c] * strand
-                shine = 0.4 * strand
+                strand = hair_tone(tone, texture, texture_faces[f], w)
+                albedo[:] = hair * strand
+                shine *= strand
             else:
                 for c in range(3):
-                    albedo[c] = mixed(colour, corners, weights, c)
-                shine = 0.0 if kind == CLOTH else 0.8
-            facing = max(n[0] * v[0] + n[1] * v[1] + n[2] * v[2], 0.0)
-            lamp = n[0] * key[0] + n[1] * key[1] + n[2] * key[2]
+                    albedo[c] = mixed(colour, corners, w, c)
+            view[0], view[1], view[2] = axis[0] - i - 0.5, axis[1] - j - 0.5, -axis[2]
+            unit(view)
+            facing_key = dot(normal, key)
+            away = 1 - max(dot(normal, view), 0.0)
+            open_key = mixed(per_point, corners, w, 3)
+            mirrored = shine * open_key * highlight(kind, normal, view, key, half, facing_key)
+            rim = (_F0 + 0.3 * away * away * away * away * away) * mixed(per_point, corners, w, 4) * shine
+            bump = open_key * (max(facing_key, 0.0) - smooth)
             for c in range(3):
-                h[c] = v[c] + key[c]
-            unit(h)
-            if kind == HAIR:
-                lobe = _across(n, h) * max(smooth + 0.3, 0.0)
-            else:
-                fresnel = _F0 + (1 - _F0) * (1 - max(h[0] * v[0] + h[1] * v[1] + h[2] * v[2], 0.0)) ** 5
-                nh = n[0] * h[0] + n[1] * h[1] + n[2] * h[2]
-                lobe = (
-                    fresnel
-                    * (0.7 * gloss(nh, 18.0) + 0.3 * gloss(nh, sharp) * (1 + 3 * wet))
-                    * max(lamp, 0.0)
-                )
-            rim = (_F0 + 0.3 * (1 - facing) ** 5) * open_all * shine
-            bump = open_key * (max(lamp, 0.0) - max(smooth, 0.0))
-            for c in range(3):
-                diffuse = max(mixed(per_point, corners, weights, c) + bump * key_rgb[c], 0.0)
-                out[j, i, c] = albedo[c] * diffuse + shine * open_key * lobe * key_rgb[c] + rim * ambient[c]
+                diffuse = max(mixed(per_point, corners, w, c) + bump * key_rgb[c], 0.0)
+                out[j, i, c] = albedo[c] * diffuse + mirrored * key_rgb[c] + rim * ambient[c]
             out[j, i, 3] = 1
     return out
+
+
+@njit(cache=True)
+def dot(a: Floats, b: Floats) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(cache=True)
+def lobe(cosine: float, doublings: int) -> float:
+    """Normalised Blinn-Phong lobe times pi; its exponent is 2 ** doublings."""
+    exponent = 1.0
+    for _ in range(doublings):
+        cosine *= cosine
+        exponent *= 2.0
+    return (exponent + 8) / 8 * cosine
 
 
 @njit(cache=True)
@@ -201,7 +203,7 @@ def _across(n: Floats, h: Floats) -> float:
     tx, ty, tz = -n[1] * n[0], 1 - n[1] * n[1], -n[1] * n[2]
     length = np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-6
     along = (tx * h[0] + ty * h[1] + tz * h[2]) / length
-    return 0.16 * max(1 - along * along, 0.0) ** 20
+    return 0.05 * lobe(np.sqrt(max(1 - along * along, 0.0)), 5)
 
 
 @njit(cache=True)

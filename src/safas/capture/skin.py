@@ -15,7 +15,7 @@ from safas.capture import raster
 from safas.capture.mesh import SKIN, Floats, assets, template
 
 SIDE = 1024  # texels; a face is some 600 of them wide: 0.3 mm each
-_DERMIS = np.float32([0.86, 0.66, 0.55])
+_DERMIS = np.float32([0.86, 0.68, 0.53])
 _MELANIN = np.float32([0.72, 1.0, 1.30])
 _HAEMOGLOBIN = np.float32([0.12, 1.0, 0.85])
 _MOUTH = np.float32([0.0, 6.66, 1.5])
@@ -46,12 +46,13 @@ class Traits:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Where each texel lies: `place` [S, S, 3] in template coordinates, `valid`, `lips` and `lids` [S, S]."""
+    """Where each texel lies: `place` [S, S, 3] in template coordinates, `valid`, `lips`, `lids`, `lashes` [S, S]."""
 
     place: Floats
     valid: NDArray[np.bool_]
     lips: Floats
     lids: Floats
+    lashes: Floats
 
 
 @cache
@@ -65,7 +66,7 @@ def atlas() -> Atlas:
     source = raster.paint(screen, faces, head.source, faces, SIDE, SIDE)
     valid = np.abs(place).sum(-1) > 0
     lips, lids = (_mask(f"mpfb2/textures/mpfb_{name}.jpg", source) * valid for name in ("lips", "eyelids"))
-    return Atlas(place, valid, lips, lids)
+    return Atlas(place, valid, lips, lids, _lashes())
 
 
 def _mask(name: str, source: Floats) -> Floats:
@@ -76,6 +77,21 @@ def _mask(name: str, source: Floats) -> Floats:
     x = source[..., 0] * columns - 0.5
     y = (1 - source[..., 1]) * rows - 0.5
     return cv2.remap(picture, x, y, cv2.INTER_LINEAR).astype(np.float32) / 255
+
+
+def _lashes() -> Floats:
+    """Dark lines along the edges of the eyelids, the upper one broader."""
+    head = template()
+    edges = head.texture_faces[head.material == SKIN][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    points = head.faces[head.material == SKIN][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    _, first, count = np.unique(np.sort(edges, 1), axis=0, return_index=True, return_counts=True)
+    drawn = np.zeros((SIDE, SIDE), np.float32)
+    for edge in first[count == 1]:
+        place = head.points[points[edge]].mean(0)
+        if abs(place[1] - 7.28) < 0.16 and abs(abs(place[0]) - 0.31) < 0.22 and place[2] > 0.8:
+            a, b = (tuple(int(v) for v in head.texture[t] * SIDE) for t in edges[edge])
+            cv2.line(drawn, a, b, 1.0 if place[1] > 7.272 else 0.5, 7 if place[1] > 7.272 else 4, cv2.LINE_AA)
+    return cv2.GaussianBlur(drawn, (0, 0), 1.2)
 
 
 def noise(rng: np.random.Generator, cell: int, stretch: int = 1, side: int = SIDE) -> Floats:
@@ -93,18 +109,27 @@ def blob(place: Floats, centre: tuple[float, float, float], radius: tuple[float,
     return np.exp(-((x / radius[0]) ** 2) - (y / radius[1]) ** 2 - (z / radius[2]) ** 2)
 
 
-def paint_skin(traits: Traits, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Texture uint8 [S, S, 4]: the square root of linear albedo (R, G, B), and relief (128 = level)."""
+def plain_skin(traits: Traits) -> Floats:
+    """Mean albedo [3] of the skin."""
+    blood = traits.blood / (1 + 0.7 * traits.melanin)
+    return (_DERMIS * np.exp(-traits.melanin * _MELANIN - blood * _HAEMOGLOBIN)).astype(np.float32)
+
+
+def paint_skin(traits: Traits, scalp: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Texture uint8 [S, S, 4]: the square root of linear albedo (R, G, B), and relief (128 = level).
+
+    `scalp` uint8 [S, S] is where hair grows, so that no bare skin shines through it.
+    """
     where = atlas()
     place = where.place
     melanin = np.full((SIDE, SIDE), traits.melanin, np.float32)
-    blood = np.full((SIDE, SIDE), traits.blood, np.float32)
+    blood = np.full((SIDE, SIDE), traits.blood / (1 + 0.7 * traits.melanin), np.float32)
     melanin, blood = _complexion(melanin, blood, traits, where, rng)
     lips = where.lips * (0.85 + 0.15 * noise(rng, 3, 4))
     blood += lips * (0.55 + 0.7 * traits.make_up)
     melanin += lips * 0.25 * traits.melanin * (1 - 0.5 * traits.make_up)
     albedo = _DERMIS * np.exp(-melanin[..., None] * _MELANIN - blood[..., None] * _HAEMOGLOBIN)
-    albedo = _hairs(albedo, traits, where, rng)
+    albedo = _hairs(albedo, traits, where, scalp, rng)
     crease = np.exp(-(((place[..., 1] - _MOUTH[1]) / 0.012) ** 2)) * where.lips
     albedo *= 1 - 0.5 * crease[..., None]
     relief = _relief(traits, where, rng)
@@ -151,22 +176,27 @@ def _marks(traits: Traits, where: Atlas, rng: np.random.Generator) -> list[tuple
     return [row for row in rows if where.valid[row[1], row[0]]]
 
 
-def _hairs(albedo: Floats, traits: Traits, where: Atlas, rng: np.random.Generator) -> Floats:
+def _hairs(
+    albedo: Floats, traits: Traits, where: Atlas, scalp: NDArray[np.uint8], rng: np.random.Generator
+) -> Floats:
     """Brows, stubble and lashes, drawn into the skin."""
     place = where.place
     strands = 0.6 * noise(rng, 2, 6) + 0.5 * noise(rng, 3, 3)
-    cover = _brows(place, traits) * np.clip(0.75 + 0.45 * strands, 0, 1)
+    cover = _brows(place, traits) * np.clip(0.85 + 0.35 * strands, 0, 1)
     chin = beard_region(place, where.lips, traits)
     dots = np.clip(0.5 + 0.8 * noise(rng, 2), 0, 1)
     cover = np.maximum(cover, chin * (0.22 + 0.6 * dots))
+    albedo = albedo * (1 - (0.6 + 0.3 * traits.make_up) * where.lashes[..., None])
     colour = traits.hair * np.clip(0.75 + 0.25 * strands[..., None], 0.4, 1.5)
     colour = colour * (1 - traits.grey) + 0.4 * traits.grey * traits.hair.mean() + 0.25 * traits.grey
-    return albedo * (1 - cover[..., None]) + np.minimum(colour, albedo * 0.85) * cover[..., None]
+    albedo = albedo * (1 - cover[..., None]) + np.minimum(colour, albedo * 0.85) * cover[..., None]
+    under = np.minimum(scalp / np.float32(140), 0.93)[..., None]
+    return albedo * (1 - under) + 0.6 * colour * under
 
 
 def _brows(place: Floats, traits: Traits) -> Floats:
     x, y, z = np.abs(place[..., 0]), place[..., 1], place[..., 2]
-    line = 7.475 + traits.brow_height + 0.30 * (x - 0.10) - 0.75 * np.clip(x - 0.34, 0, 1) ** 1.15
+    line = 7.475 + traits.brow_height + 0.20 * (x - 0.10) - 0.70 * np.clip(x - 0.34, 0, 1) ** 1.15
     thick = traits.brow_thickness * np.interp(x, (0.06, 0.14, 0.35, 0.62), (0.5, 1.0, 0.85, 0.3))
     bell = np.exp(-(np.abs((y - line) / thick) ** 3))
     ends = np.interp(x, (0.07, 0.13, 0.52, 0.62), (0, 1, 1, 0))
