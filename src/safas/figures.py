@@ -162,7 +162,8 @@ def histograms(key: str, method: str, panels: Sequence[Panel]) -> Figure:
     """Scores by domain, live above the line and spoof below it, with the thresholds as vertical lines."""
     height = 1 / len(panels)
     data: list[Spec] = []
-    layout = layout_of(100 + 108 * len(panels))
+    layout = layout_of(110 + 108 * len(panels))
+    layout["margin"] = layout["margin"] | {"t": 60}  # two rows of legend
     layout |= {"bargap": 0.08, "barmode": "relative", "shapes": [], "annotations": []}
     layout["xaxis"] = axis("score = P(live)", range=[-0.01, 1.01], anchor=f"y{len(panels)}")
     for row, panel in enumerate(panels, start=1):
@@ -205,7 +206,8 @@ def embedding(key: str, method: str, points: np.ndarray, how: str, table: pl.Dat
         key,
         method,
         f"{how} of the features of {len(table)} videos: discs live, crosses spoof; the unseen domain is larger "
-        "and its discs are outlined. Neighbourhoods mean something; distances between far groups do not.",
+        "and its discs are outlined."
+        + (" Neighbourhoods mean something; distances between far groups do not." if how == "UMAP" else ""),
         f"{how} of the features of {method}, coloured by domain ({', '.join(domains)}; unseen: {unseen}).",
         {"data": data, "layout": layout},
     )

@@ -179,7 +179,7 @@ def _heads(key: str, methods: Sequence[MethodRun]) -> list[Figure]:
 
 def _title(protocols: Sequence[ProtocolRuns]) -> str:
     if len(protocols) > 1:
-        return f"{len(protocols)} domains, each in turn unseen"
+        return "Each domain in turn left out of training, then tested"
     runs = protocols[0]
     return f"Trained on {_and(runs.sources)}; tested on {runs.target}, never seen"
 
@@ -246,7 +246,8 @@ def _result_table(runs: ProtocolRuns, *, simulated: bool) -> Table:
     counts = runs.methods[0].result["chosen"]["counts"]
     caption = (
         f"Error on {runs.target}, in percent{' (simulated faces)' if simulated else ''}: "
-        f"{counts['live']} live and {counts['spoof']} spoof videos of {counts['subjects']} people"
+        f"{counts['live']} live and {counts['spoof']} spoof videos, "
+        f"{counts['subjects']} {'person' if counts['subjects'] == 1 else 'people'}"
     )
     return result_table(caption, {run.method: rows(run.result) for run in runs.methods})
 
