@@ -3,7 +3,7 @@
 import numpy as np
 
 from safas.capture.hair import Growth
-from safas.capture.mesh import Floats, Ints, template
+from safas.capture.mesh import Floats, Ints, as_floats, template
 
 _RIM = 20  # points round one rim
 
@@ -30,7 +30,7 @@ def put_on(points: Floats, rng: np.random.Generator) -> Growth:
     counts = np.cumsum([0] + [len(places) for places, _ in tubes])
     places = np.concatenate([p for p, _ in tubes]).astype(np.float32)
     faces = np.concatenate([f + n for (_, f), n in zip(tubes, counts, strict=False)]).astype(np.int32)
-    bridge = int(np.argmin(((template().points - np.float32([0, 7.4, 1.5])) ** 2).sum(1)))
+    bridge = int(np.argmin(((template().points - as_floats([0, 7.4, 1.5])) ** 2).sum(1)))
     return Growth(
         points=places,
         parent=np.full(len(places), bridge, np.int32),

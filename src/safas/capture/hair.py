@@ -6,7 +6,7 @@ import numpy as np
 import scipy.spatial
 from numpy.typing import NDArray
 
-from safas.capture.mesh import SKIN, Floats, Ints, template
+from safas.capture.mesh import SKIN, Floats, Ints, as_floats, template
 from safas.capture.skin import Traits, atlas, beard_region, noise
 
 # The hairline of a full head: height (template decimetres) by the angle from straight ahead.
@@ -28,6 +28,7 @@ class Style:
     fall: float  # how far below the top of the ears it hangs; 0: not at all
     parting: float  # radians from straight ahead to where the long hair begins
     wave: float  # sideways, of the long hair
+    fringe: float  # 0 swept back from the forehead, 1 hanging into it
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ def draw_style(traits: Traits, rng: np.random.Generator) -> Style:
     cropped = traits.male > 0.5 and rng.random() < 0.45
     top = rng.uniform(0.05, 0.14) if cropped else rng.uniform(0.18, 0.42)
     sides = min(top, rng.uniform(0.03, 0.10) if traits.male > 0.5 else rng.uniform(0.14, 0.3))
-    comb = np.float32([rng.normal(0, 0.35), rng.uniform(-0.5, 0.1), rng.normal(0, 0.4)])
+    comb = as_floats([rng.normal(0, 0.35), rng.uniform(-0.5, 0.1), rng.normal(0, 0.4)])
     recede = float(rng.normal(0, 0.05) + 0.22 * traits.age * traits.male)
     long = rng.random() < (0.72 if traits.male < 0.5 else 0.06)
     fall = float(rng.uniform(0.9, 2.9)) if long and not bald else 0.0
     parting, wave = float(rng.uniform(0.95, 1.5)), float(rng.uniform(0.0, 0.07))
     strand, layers = int(rng.integers(2, 6)), 4 if cropped else 7
-    return Style(float(top), float(sides), recede, bald, comb, strand, layers, fall, parting, wave)
+    fringe = float(rng.random() < 0.3) * float(rng.uniform(0.5, 1))
+    return Style(float(top), float(sides), recede, bald, comb, strand, layers, fall, parting, wave, fringe)
 
 
 def scalp(place: Floats, style: Style) -> Floats:
@@ -85,11 +87,15 @@ def grow_fur(points: Floats, normals: Floats, style: Style, traits: Traits) -> G
     roots = np.unique(head.faces[usable])
     number = np.full(len(points), -1, np.int32)
     number[roots] = np.arange(len(roots))
-    lie = normals + style.comb * grown[:, None] + np.float32([0, -0.55, 0])
+    brow = np.clip((head.points[:, 2:] - 0.2) / 0.8, 0, 1) * grown[:, None]  # hair above the face
+    lie = normals + style.comb * grown[:, None] - as_floats([0, 0.55, 0])
+    lie += brow * (1 - style.fringe) * as_floats([0, 0.75, -0.8])
     lie += normals * np.clip(0.5 - (lie * normals).sum(1, keepdims=True), 0, None)  # never into the head
     lie /= np.linalg.norm(lie, axis=1, keepdims=True)
     step = (lie * np.maximum(length, 0.004)[:, None])[roots]
-    heights = (np.arange(style.layers, dtype=np.float32) + 0.5) / style.layers
+    heights = (
+        np.arange(style.layers, dtype=np.float32)[::-1] + 0.5
+    ) / style.layers  # the outermost hides the rest
     layers = [points[roots] + height * step + 0.006 * normals[roots] for height in heights]
     return Growth(
         points=np.concatenate(layers).astype(np.float32),
@@ -134,7 +140,7 @@ def grow_fall(points: Floats, style: Style, rng: np.random.Generator) -> Growth:
         points=grown,
         parent=_nearest_still(grown, points),
         stirs=np.zeros(len(grown), np.float32),
-        shade=np.repeat(np.float32([0.5, 0.75, 0.95]), rows * columns),
+        shade=np.repeat(as_floats([0.5, 0.75, 0.95]), rows * columns),
         faces=np.concatenate([outer + k * rows * columns for k in range(sheets)]),
         texture_faces=np.tile(outer, (sheets, 1)),
         texture=texture.astype(np.float32),
@@ -147,7 +153,8 @@ def _nearest_still(places: Floats, points: Floats) -> Ints:
     head = template()
     still = np.unique(head.faces[(head.material == SKIN)])
     still = still[head.points[still, 2] < 0.6]
-    return still[scipy.spatial.cKDTree(points[still]).query(places)[1]].astype(np.int32)
+    nearest: Ints = still[scipy.spatial.cKDTree(points[still]).query(places)[1]].astype(np.int32)
+    return nearest
 
 
 def _beard_length(points: Floats, traits: Traits) -> Floats:
@@ -167,7 +174,7 @@ def paint_strands(
     locks = noise(rng, style.strand, 16)
     fine = noise(rng, 2, 12)
     wave = noise(rng, 24, 3)
-    ragged = np.clip(1.5 * grows + 0.25 * (noise(rng, 5, 6) - 1) * ((grows > 0) & (grows < 0.9)), 0, 1)
+    ragged = np.clip(1.5 * grows + 0.25 * (noise(rng, 5, 6) - 1) * ((grows > 0.2) & (grows < 0.9)), 0, 1)
     cover = ragged * np.clip(0.72 + 0.2 * locks + 0.12 * fine, 0, 1)
     tone = 128 + 30 * locks + 22 * fine + 14 * wave
     return (255 * cover).astype(np.uint8), np.clip(tone, 20, 255).astype(np.uint8)

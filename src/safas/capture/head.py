@@ -13,16 +13,16 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from safas.capture import glasses, hair, raster
-from safas.capture.mesh import CLOTH, GLASSES, HAIR, MOUTH, SKIN, TEETH, Floats, Ints, template
+from safas.capture.mesh import CLOTH, GLASSES, HAIR, MOUTH, SKIN, TEETH, Floats, Ints, as_floats, template
 from safas.capture.pose import Pose, motion
-from safas.capture.skin import Traits, paint_skin, plain_skin
+from safas.capture.skin import Traits, paint_skin
 from safas.capture.traits import draw_shape, draw_traits
 
 __all__ = ["DIRECTIONS", "Person", "Pose", "make_person", "motion", "sky"]
 
 DIRECTIONS = 48  # of the sky, in which each point's view is stored
-_CENTRE = np.float32([0.0, 7.2, 0.45])  # of the head, in template coordinates
-_TO_METRES = np.float32([0.1, -0.1, -0.1])
+_CENTRE = as_floats([0.0, 7.2, 0.45])  # of the head, in template coordinates
+_TO_METRES = as_floats([0.1, -0.1, -0.1])
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _assemble(
             texture.append(part.texture)
     parts = [part for part, _ in grown]
     eye_height = bare[np.concatenate(head.eyes), 1].mean() - 7.284
-    centre = _CENTRE + np.float32([0, eye_height, 0])
+    centre = _CENTRE + as_floats([0, eye_height, 0])
     points = (np.concatenate([bare, *(part.points for part in parts)]) - centre) * _TO_METRES
     parent = np.concatenate([np.arange(count), *(part.parent for part in parts)]).astype(np.int32)
     transfer, openness = _bake(points[:count], head.faces)
@@ -135,7 +135,8 @@ def _assemble(
 
 def _head_share(places: Floats) -> Floats:
     """1 for what moves with the head, 0 for what moves with the shoulders, by height [P]."""
-    return np.clip((places[:, 1] - 5.55) / 0.9, 0, 1).astype(np.float32)
+    share: Floats = np.clip((places[:, 1] - 5.55) / 0.9, 0, 1).astype(np.float32)
+    return share
 
 
 def _looks(points: Floats) -> Floats:
@@ -148,23 +149,24 @@ def _looks(points: Floats) -> Floats:
 
 
 def _pyramid(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
-    levels = [picture]
+    levels: list[NDArray[np.uint8]] = [picture]
     for _ in range(3):
         side = levels[-1].shape[0] // 2
-        levels.append(cv2.resize(levels[-1], (side, side), interpolation=cv2.INTER_AREA))
+        levels.append(cv2.resize(levels[-1], (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8))
     return tuple(levels)
 
 
 def _flat_colours(traits: Traits, count: int, rng: np.random.Generator) -> Floats:
-    """Albedo [P, 3] of what has no texture: mouth, teeth, cloth, glasses."""
+    """Albedo of what has no texture, and where the neckline bares the skin (> 0) [P, 4]."""
     head = template()
-    colour = np.full((count, 3), 0.015, np.float32) + rng.uniform(0, 0.06, 3).astype(np.float32)
+    colour = np.zeros((count, 4), np.float32)
+    colour[:, :3] = 0.015 + rng.uniform(0, 0.06, 3)  # glasses
     for kind, value in ((MOUTH, [0.25, 0.06, 0.05]), (TEETH, [0.62, 0.56, 0.45]), (CLOTH, traits.cloth)):
-        colour[np.unique(head.faces[head.material == kind])] = value
-    cloth = np.unique(head.faces[head.material == CLOTH])
-    x, y, z = head.points[cloth].T
-    neckline = rng.uniform(5.25, 5.8) + rng.uniform(0.1, 0.5) * np.abs(x) + 0.12 * (z < 0.4)
-    colour[cloth[y > neckline]] = plain_skin(traits)
+        colour[np.unique(head.faces[head.material == kind]), :3] = value
+    x, y, z = head.points.T
+    depth, width = rng.uniform(0.0, 0.75), rng.uniform(0.55, 0.8)
+    neckline = 5.95 - depth * np.clip(1 - (np.abs(x) / width) ** 2, 0, 1) * (z > 0.2) + 0.1 * (z < 0.2)
+    colour[: len(y), 3] = y - neckline
     return colour
 
 
@@ -183,7 +185,7 @@ def _landmark_points() -> Ints:
     head = template()
 
     def nearest(x: float, y: float, z: float) -> int:
-        return int(np.argmin(((head.points - np.float32([x, y, z])) ** 2).sum(1)))
+        return int(np.argmin(((head.points - as_floats([x, y, z])) ** 2).sum(1)))
 
     pairs = [[int(eye[np.argmax(head.points[eye, 2])])] * 2 for eye in (head.eyes[1], head.eyes[0])]
     nose = nearest(0, 6.909, 1.681)

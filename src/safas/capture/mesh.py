@@ -10,6 +10,7 @@ Template coordinates: decimetres, x to the person's left, y up, z towards the vi
 
 import gzip
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,14 @@ from numpy.typing import NDArray
 
 from safas.errors import InputError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int32]
+
+
+def as_floats(values: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
+    """A small constant or parameter as float32, so that no array of the renderer grows to float64."""
+    return np.array(values, np.float32)
+
 
 SKIN, EYE, MOUTH, TEETH, CLOTH, HAIR, GLASSES = range(7)
 

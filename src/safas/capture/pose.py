@@ -94,4 +94,5 @@ def _blinks(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
     """0 open to 1 shut: about one blink in three seconds, a quarter of a second each."""
     end = time[-1] if len(time) else 0.0
     moments = rng.uniform(0, end + 0.5, rng.poisson((end + 0.5) / 3))
-    return np.exp(-(((time[:, None] - moments) / 0.09) ** 2)).max(1, initial=0.0)
+    shut: np.ndarray = np.exp(-(((time[:, None] - moments) / 0.09) ** 2)).max(1, initial=0.0)
+    return shut

@@ -7,11 +7,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int32]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def vertex_normals(points: Floats, faces: Ints) -> Floats:
     """Unit normals [P, 3], weighted by area; they point to where the triangles look clockwise turned round."""
     normals = np.zeros_like(points)
@@ -32,12 +32,12 @@ def vertex_normals(points: Floats, faces: Ints) -> Floats:
     return normals
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _edge(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
     return (bx - ax) * (y - ay) - (by - ay) * (x - ax)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nearest_triangles(
     screen: Floats,
     faces: Ints,
@@ -95,13 +95,14 @@ def nearest_triangles(
                         continue
                 near[j, i] = depth
                 seen[j, i] = f
-                weights[j, i, 0] = u * screen[a, 2] / depth
-                weights[j, i, 1] = v * screen[b, 2] / depth
-                weights[j, i, 2] = w * screen[c, 2] / depth
+                far = 1.0 / depth
+                weights[j, i, 0] = u * screen[a, 2] * far
+                weights[j, i, 1] = v * screen[b, 2] * far
+                weights[j, i, 2] = w * screen[c, 2] * far
     return seen, weights
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def paint(screen: Floats, faces: Ints, values: Floats, value_faces: Ints, height: int, width: int) -> Floats:
     """Per-point `values` [T, C] interpolated over the triangles, whatever their turn; 0 where there is none."""
     channels = values.shape[1]
@@ -134,7 +135,7 @@ def paint(screen: Floats, faces: Ints, values: Floats, value_faces: Ints, height
     return image
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def visible(
     points: Floats,
     normals: Floats,
@@ -178,7 +179,7 @@ def visible(
     return seen
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _heights(turned: Floats, faces: Ints, occluders: int, side: int) -> Floats:
     height = np.full((side, side), np.float32(-1e9))
     for f in range(occluders):

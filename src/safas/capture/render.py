@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from safas.capture import raster, shading
 from safas.capture.head import DIRECTIONS, Person, Pose, sky
-from safas.capture.mesh import Floats
+from safas.capture.mesh import Floats, as_floats
+from safas.capture.skin import plain_skin
 
 Colour = tuple[float, float, float]
 _SHARPNESS = 9.0  # of a lamp's lobe: some 25 degrees wide, as a window or a lampshade near by
@@ -69,7 +70,8 @@ def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
     turn = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
     nod = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (tilt @ turn @ nod).astype(np.float32)
+    rotation: Floats = (tilt @ turn @ nod).astype(np.float32)
+    return rotation
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def render(
         image[:] = background
     alpha = np.zeros((camera.height, camera.width), np.float32)
     if width > 0 and height > 0:
-        corner = np.float32([left * supersample, top * supersample, 0])
-        middle = np.float32([camera.width, camera.height, 2 * camera.focal_px]) * np.float32(supersample / 2)
+        corner = as_floats([left * supersample, top * supersample, 0])
+        middle = as_floats([camera.width, camera.height, 2 * camera.focal_px]) * np.float32(supersample / 2)
         density = camera.focal_px * supersample / max(pose.translation[2], 0.05)
         frame = _Frame(screen - corner, height * supersample, width * supersample, middle - corner, density)
         samples = _shade(person, pose, light, points, head, frame)
@@ -116,7 +118,7 @@ def _placed(person: Person, pose: Pose, head: Floats) -> Floats:
     yaw, pitch, roll = pose.rotation
     body = rotation_matrix(0.3 * yaw, 0.1 * pitch, 0.15 * roll)
     share = person.head_share[:, None]
-    there = np.float32(pose.translation)
+    there = as_floats(pose.translation)
     return (share * (moved @ head.T) + (1 - share) * (moved @ body.T) + there).astype(np.float32)
 
 
@@ -141,7 +143,7 @@ def _shade(person: Person, pose: Pose, light: Light, points: Floats, head: Float
         frame.screen, person.faces, frame.height, frame.width, person.texture, person.texture_faces, person.shell,
         person.cover,
     )  # fmt: skip
-    key = np.float32(light.direction_xyz) / np.linalg.norm(np.float32(light.direction_xyz))
+    key = as_floats(light.direction_xyz) / np.linalg.norm(as_floats(light.direction_xyz))
     incoming, lobe = _sky_radiance(light, key, head)
     lit = [incoming[:, c] @ person.transfer[c] for c in range(3)]
     seen_by = np.stack([*lit, lobe @ person.openness, 2 * person.openness.mean(0)], 1)
@@ -149,15 +151,20 @@ def _shade(person: Person, pose: Pose, light: Light, points: Floats, head: Float
         [seen_by[person.parent] * person.shade[:, None], raster.vertex_normals(points, person.faces)], 1
     )
     level = np.clip(np.log2(max(_TEXELS_PER_METRE / frame.density, 1.0)) + 0.3, 0, len(person.skin) - 1)
-    gaze = rotation_matrix(*pose.gaze, 0.0) @ np.float32([0, 0, -1])
+    gaze = rotation_matrix(*pose.gaze, 0.0) @ as_floats([0, 0, -1])
     traits = person.traits
     hair = traits.hair * (1 - traits.grey) + traits.grey * (0.35 * traits.hair.mean() + 0.28)
     return shading.shade(
         seen, weights, per_point, person.faces, person.material, person.texture, person.texture_faces,
-        person.skin[int(level)], person.tone, person.colour, person.look, gaze, hair.astype(np.float32), traits.iris,
-        np.float32([traits.oil, *_SHINE]), key, np.float32(light.key_rgb), np.float32(light.ambient_rgb),
-        frame.axis, np.float32(frame.density),
+        person.skin[int(level)], person.tone, person.colour, person.look, _vector(gaze), _vector(hair),
+        _vector(traits.iris), _vector(plain_skin(traits)), as_floats([traits.oil, *_SHINE]), _vector(key),
+        _vector(light.key_rgb), _vector(light.ambient_rgb), _vector(frame.axis), frame.density,
     )  # fmt: skip
+
+
+def _vector(values: Floats | Colour) -> Colour:
+    x, y, z = (float(v) for v in values)
+    return x, y, z
 
 
 def _sky_radiance(light: Light, key: Floats, head: Floats) -> tuple[Floats, Floats]:
@@ -165,10 +172,10 @@ def _sky_radiance(light: Light, key: Floats, head: Floats) -> tuple[Floats, Floa
     towards = sky() @ head.T
     lobe = np.exp(_SHARPNESS * (towards @ key - 1))
     lobe /= lobe.sum()
-    back = np.exp(2.0 * (towards @ (key * np.float32([-1, 0.3, 1])) / np.linalg.norm(key * [1, 0.3, 1]) - 1))
+    back = np.exp(2.0 * (towards @ (key * as_floats([-1, 0.3, 1])) / np.linalg.norm(key * [1, 0.3, 1]) - 1))
     back /= back.sum()
-    lamp = (lobe + light.fill * back)[:, None] * np.float32(light.key_rgb) * np.float32(DIRECTIONS / 4)
-    ambient = (1 - light.lift * towards[:, 1:2]) * np.float32(light.ambient_rgb)
+    lamp = (lobe + light.fill * back)[:, None] * as_floats(light.key_rgb) * np.float32(DIRECTIONS / 4)
+    ambient = (1 - light.lift * towards[:, 1:2]) * as_floats(light.ambient_rgb)
     return (lamp + ambient).astype(np.float32), lobe.astype(np.float32)
 
 

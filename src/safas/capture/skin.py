@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safas.capture import raster
-from safas.capture.mesh import SKIN, Floats, assets, template
+from safas.capture.mesh import SKIN, Floats, as_floats, assets, template
 
 SIDE = 1024  # texels; a face is some 600 of them wide: 0.3 mm each
-_DERMIS = np.float32([0.86, 0.68, 0.53])
-_MELANIN = np.float32([0.72, 1.0, 1.30])
-_HAEMOGLOBIN = np.float32([0.12, 1.0, 0.85])
-_MOUTH = np.float32([0.0, 6.66, 1.5])
+_DERMIS = as_floats([0.86, 0.68, 0.53])
+_MELANIN = as_floats([0.72, 1.0, 1.30])
+_HAEMOGLOBIN = as_floats([0.12, 1.0, 0.85])
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,14 @@ class Traits:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Where each texel lies: `place` [S, S, 3] in template coordinates, `valid`, `lips`, `lids`, `lashes` [S, S]."""
+    """Where each texel lies: `place` [S, S, 3] in template coordinates; the rest [S, S] says what is there."""
 
     place: Floats
     valid: NDArray[np.bool_]
     lips: Floats
     lids: Floats
     lashes: Floats
+    mouth: Floats
 
 
 @cache
@@ -66,7 +66,8 @@ def atlas() -> Atlas:
     source = raster.paint(screen, faces, head.source, faces, SIDE, SIDE)
     valid = np.abs(place).sum(-1) > 0
     lips, lids = (_mask(f"mpfb2/textures/mpfb_{name}.jpg", source) * valid for name in ("lips", "eyelids"))
-    return Atlas(place, valid, lips, lids, _lashes())
+    lips = np.clip(3 * lips - 1.2, 0, 1)
+    return Atlas(place, valid, lips, lids, *_edges())
 
 
 def _mask(name: str, source: Floats) -> Floats:
@@ -79,26 +80,36 @@ def _mask(name: str, source: Floats) -> Floats:
     return cv2.remap(picture, x, y, cv2.INTER_LINEAR).astype(np.float32) / 255
 
 
-def _lashes() -> Floats:
-    """Dark lines along the edges of the eyelids, the upper one broader."""
+def _edges() -> tuple[Floats, Floats]:
+    """Dark lines along the edges of the eyelids, the upper one broader, and between the lips: two [S, S]."""
     head = template()
-    edges = head.texture_faces[head.material == SKIN][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
-    points = head.faces[head.material == SKIN][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    sides = [[0, 1], [1, 2], [2, 0]]
+    edges = head.texture_faces[head.material == SKIN][:, sides].reshape(-1, 2)
+    points = head.faces[head.material == SKIN][:, sides].reshape(-1, 2)
     _, first, count = np.unique(np.sort(edges, 1), axis=0, return_index=True, return_counts=True)
-    drawn = np.zeros((SIDE, SIDE), np.float32)
+    lashes, mouth = np.zeros((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), np.float32)
     for edge in first[count == 1]:
-        place = head.points[points[edge]].mean(0)
-        if abs(place[1] - 7.28) < 0.16 and abs(abs(place[0]) - 0.31) < 0.22 and place[2] > 0.8:
-            a, b = (tuple(int(v) for v in head.texture[t] * SIDE) for t in edges[edge])
-            cv2.line(drawn, a, b, 1.0 if place[1] > 7.272 else 0.5, 7 if place[1] > 7.272 else 4, cv2.LINE_AA)
-    return cv2.GaussianBlur(drawn, (0, 0), 1.2)
+        x, y, z = head.points[points[edge]].mean(0)
+        a, b = (tuple(int(v) for v in head.texture[t] * SIDE) for t in edges[edge])
+        if abs(y - 7.28) < 0.16 and abs(abs(x) - 0.31) < 0.22 and z > 0.8:
+            cv2.line(lashes, a, b, 1.0 if y > 7.272 else 0.5, 7 if y > 7.272 else 4, cv2.LINE_AA)
+        elif abs(y - 6.615) < 0.1 and abs(x) < 0.3 and z > 1.2:
+            cv2.line(mouth, a, b, 0.6, 5, cv2.LINE_AA)
+    return _soft(lashes, 1.2), _soft(mouth, 2.0)
+
+
+def _soft(picture: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
 def noise(rng: np.random.Generator, cell: int, stretch: int = 1, side: int = SIDE) -> Floats:
     """Smooth noise of unit variance [side, side] with features of `cell` texels, `stretch` times longer downwards."""
     field = rng.standard_normal((max(side // (cell * stretch), 2) + 2, side // cell + 2), dtype=np.float32)
-    grown = cv2.resize(
-        field, (side, side), interpolation=cv2.INTER_CUBIC if cell > 1 or stretch > 1 else cv2.INTER_AREA
+    grown = np.asarray(
+        cv2.resize(
+            field, (side, side), interpolation=cv2.INTER_CUBIC if cell > 1 or stretch > 1 else cv2.INTER_AREA
+        ),
+        np.float32,
     )
     return grown / np.float32(grown.std() + 1e-6)
 
@@ -121,7 +132,6 @@ def paint_skin(traits: Traits, scalp: NDArray[np.uint8], rng: np.random.Generato
     `scalp` uint8 [S, S] is where hair grows, so that no bare skin shines through it.
     """
     where = atlas()
-    place = where.place
     melanin = np.full((SIDE, SIDE), traits.melanin, np.float32)
     blood = np.full((SIDE, SIDE), traits.blood / (1 + 0.7 * traits.melanin), np.float32)
     melanin, blood = _complexion(melanin, blood, traits, where, rng)
@@ -130,8 +140,7 @@ def paint_skin(traits: Traits, scalp: NDArray[np.uint8], rng: np.random.Generato
     melanin += lips * 0.25 * traits.melanin * (1 - 0.5 * traits.make_up)
     albedo = _DERMIS * np.exp(-melanin[..., None] * _MELANIN - blood[..., None] * _HAEMOGLOBIN)
     albedo = _hairs(albedo, traits, where, scalp, rng)
-    crease = np.exp(-(((place[..., 1] - _MOUTH[1]) / 0.012) ** 2)) * where.lips
-    albedo *= 1 - 0.5 * crease[..., None]
+    albedo *= 1 - where.mouth[..., None]
     relief = _relief(traits, where, rng)
     painted = np.empty((SIDE, SIDE, 4), np.uint8)
     painted[..., :3] = np.sqrt(np.clip(albedo, 0, 1)) * 255
@@ -182,7 +191,7 @@ def _hairs(
     """Brows, stubble and lashes, drawn into the skin."""
     place = where.place
     strands = 0.6 * noise(rng, 2, 6) + 0.5 * noise(rng, 3, 3)
-    cover = _brows(place, traits) * np.clip(0.85 + 0.35 * strands, 0, 1)
+    cover = _brows(place, traits) * np.clip(0.95 + 0.3 * strands, 0, 1)
     chin = beard_region(place, where.lips, traits)
     dots = np.clip(0.5 + 0.8 * noise(rng, 2), 0, 1)
     cover = np.maximum(cover, chin * (0.22 + 0.6 * dots))
@@ -191,7 +200,8 @@ def _hairs(
     colour = colour * (1 - traits.grey) + 0.4 * traits.grey * traits.hair.mean() + 0.25 * traits.grey
     albedo = albedo * (1 - cover[..., None]) + np.minimum(colour, albedo * 0.85) * cover[..., None]
     under = np.minimum(scalp / np.float32(140), 0.93)[..., None]
-    return albedo * (1 - under) + 0.6 * colour * under
+    covered: Floats = albedo * (1 - under) + 0.6 * colour * under
+    return covered
 
 
 def _brows(place: Floats, traits: Traits) -> Floats:
@@ -200,7 +210,8 @@ def _brows(place: Floats, traits: Traits) -> Floats:
     thick = traits.brow_thickness * np.interp(x, (0.06, 0.14, 0.35, 0.62), (0.5, 1.0, 0.85, 0.3))
     bell = np.exp(-(np.abs((y - line) / thick) ** 3))
     ends = np.interp(x, (0.07, 0.13, 0.52, 0.62), (0, 1, 1, 0))
-    return (bell * ends * (z > 0.9) * traits.brow_density).astype(np.float32)
+    brows: Floats = (bell * ends * (z > 0.9) * traits.brow_density).astype(np.float32)
+    return brows
 
 
 def beard_region(place: Floats, lips: Floats, traits: Traits) -> Floats:
@@ -210,11 +221,12 @@ def beard_region(place: Floats, lips: Floats, traits: Traits) -> Floats:
     jaw = _step((top - y) / 0.14) * _step((z - 0.2) / 0.25) * _step((y - 5.95) / 0.15)
     lip = np.exp(-(((y - 6.775) / 0.055) ** 4)) * _step((0.36 - x) / 0.1) * _step((z - 1.2) / 0.1)
     grown = np.maximum(jaw * traits.beard, lip * traits.moustache)
-    return (grown * (1 - np.clip(1.5 * lips, 0, 1))).astype(np.float32)
+    bare_lips: Floats = (grown * (1 - np.clip(1.5 * lips, 0, 1))).astype(np.float32)
+    return bare_lips
 
 
 def _step(x: Floats) -> Floats:
-    t = np.clip(x + 0.5, 0, 1)
+    t: Floats = np.clip(x + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -228,4 +240,5 @@ def _relief(traits: Traits, where: Atlas, rng: np.random.Generator) -> Floats:
     bags = blob(place, (0.31, 7.1, 1.35), (0.22, 0.1, 0.3)) * np.sin(y * 2 * np.pi / 0.07)
     lines = traits.age * (1.3 * forehead + 1.0 * crow + 0.7 * bags)
     furrows = where.lips * noise(rng, 3, 8) * 0.6
-    return pores * (0.7 + 0.5 * traits.age) * (1 - where.lips) + lines + furrows
+    relief: Floats = pores * (0.7 + 0.5 * traits.age) * (1 - where.lips) + lines + furrows
+    return relief

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safas.capture.mesh import Floats, lower_arms, template
+from safas.capture.mesh import Floats, as_floats, lower_arms, template
 from safas.capture.skin import Traits
 
 
@@ -12,9 +12,9 @@ def draw_traits(rng: np.random.Generator) -> Traits:
     age, male = float(rng.beta(1.3, 1.8)), float(rng.random() < 0.5)
     bearded = male > 0.5 and rng.random() < 0.35
     dark = melanin > 0.55 or rng.random() < 0.35
-    fair = np.float32([[0.30, 0.19, 0.09], [0.13, 0.07, 0.035], [0.20, 0.07, 0.025], [0.42, 0.29, 0.15]])
-    colour = np.float32([0.018, 0.013, 0.010]) if dark else fair[rng.integers(4)]
-    irises = np.float32([[0.10, 0.045, 0.018], [0.16, 0.24, 0.34], [0.16, 0.19, 0.10], [0.24, 0.14, 0.06]])
+    fair = as_floats([[0.30, 0.19, 0.09], [0.13, 0.07, 0.035], [0.20, 0.07, 0.025], [0.42, 0.29, 0.15]])
+    colour = as_floats([0.018, 0.013, 0.010]) if dark else fair[rng.integers(4)]
+    irises = as_floats([[0.10, 0.045, 0.018], [0.16, 0.24, 0.34], [0.16, 0.19, 0.10], [0.24, 0.14, 0.06]])
     return Traits(
         melanin=melanin,
         blood=float(rng.uniform(0.12, 0.42)),
