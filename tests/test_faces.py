@@ -42,9 +42,9 @@ def test_outside_the_frame_the_border_is_repeated(noise: np.ndarray, x: int, y: 
 
 
 def test_shrinking_takes_the_mean_of_blocks(noise: np.ndarray) -> None:
-    """Side 32 to size 16: each pixel is the mean of 2 x 2."""
-    crop = square_crop(noise, Box(10, 10, 32, 32), margin=0.0, size=16)
-    blocks = noise[10:42, 10:42].astype(float).reshape(16, 2, 16, 2, 3).mean((1, 3))
+    """Side 32 to size 8: each pixel is the mean of 4 x 4."""
+    crop = square_crop(noise, Box(10, 10, 32, 32), margin=0.0, size=8)
+    blocks = noise[10:42, 10:42].astype(float).reshape(8, 4, 8, 4, 3).mean((1, 3))
     assert np.abs(crop - blocks).max() <= 0.5
 
 

@@ -40,7 +40,7 @@ def noise() -> list[np.ndarray]:
     return [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(12)]
 
 
-@pytest.mark.parametrize(("name", "codec"), KINDS)
+@pytest.mark.parametrize(("name", "codec"), [*KINDS, ("a.ts", "libx264")])
 def test_the_middles_of_equal_parts(tmp_path: Path, write_video: Write, name: str, codec: str) -> None:
     """10 frames, 4 parts of 2.5: the middles 1.25, 3.75, 6.25, 8.75 round down to 1, 3, 6, 8."""
     path = write_video(tmp_path / name, [grey(i) for i in range(10)], codec=codec)
@@ -160,6 +160,67 @@ def test_a_cut_video_is_refused(
         evenly_spaced(path, 4)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cut_between_two_frames_is_refused(
+    tmp_path: Path, write_video: Write, noise: list[np.ndarray]
+) -> None:
+    """Every frame that is left decodes, so that only the announced length tells."""
+    path = write_video(tmp_path / "a.avi", noise, codec="mjpeg")
+    with av.open(str(path)) as container:
+        seventh = [packet.pos for packet in container.demux(video=0) if packet.size][6]
+    path.write_bytes(path.read_bytes()[:seventh])
+    with av.open(str(path)) as container:
+        assert len(list(container.decode(video=0))) == 6
+    with pytest.raises(MediaError, match="cut off: the container announces"):
+        evenly_spaced(path, 4)
+
+
+def test_a_cut_in_the_head_of_a_fragment_is_refused(
+    tmp_path: Path, write_video: Write, noise: list[np.ndarray]
+) -> None:
+    """What is left of an MP4 in fragments decodes without a word."""
+    path = write_video(
+        tmp_path / "a.mp4", noise, codec="mjpeg", movflags="+frag_every_frame+empty_moov+default_base_moof"
+    )
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"moof", 0, len(data) // 2) + 20])
+    with av.open(str(path)) as container:
+        assert 0 < len(list(container.decode(video=0))) < 12
+    with pytest.raises(MediaError, match="cut off: the container announces"):
+        evenly_spaced(path, 4)
+
+
+def test_a_gap_in_a_stream_is_refused(tmp_path: Path, write_video: Write, noise: list[np.ndarray]) -> None:
+    """A transport stream that lost one of its packets of 188 bytes: the decoder conceals it."""
+    path = write_video(tmp_path / "a.ts", noise)
+    data = path.read_bytes()
+    middle = len(data) // 188 // 2 * 188
+    path.write_bytes(data[:middle] + data[middle + 188 :])
+    with av.open(str(path)) as container:
+        assert not any(frame.is_corrupt for frame in container.decode(video=0))
+    with pytest.raises(MediaError, match="cut off or damaged at packet"):
+        evenly_spaced(path, 4)
+    path.write_bytes(data[: len(data) * 3 // 4])
+    with pytest.raises(MediaError, match="damaged"):
+        evenly_spaced(path, 4)
+
+
+def test_a_frame_that_ffmpeg_calls_corrupt_is_refused(
+    tmp_path: Path, write_video: Write, noise: list[np.ndarray]
+) -> None:
+    """200 bytes are wiped out at one place after another; at some of them FFmpeg notices."""
+    path = write_video(tmp_path / "a.avi", noise * 2, codec="libx264")
+    data, corrupt = path.read_bytes(), 0
+    for start in range(len(data) // 10, len(data) * 9 // 10, len(data) // 16):
+        path.write_bytes(data[:start] + bytes(200) + data[start + 200 :])
+        with av.open(str(path)) as container:
+            noticed = any(frame.is_corrupt for frame in container.decode(video=0))
+        if noticed:
+            corrupt += 1
+            with pytest.raises(MediaError, match=r"frame \d+ is damaged"):
+                evenly_spaced(path, 1)
+    assert corrupt
 
 
 def test_a_damaged_stream_is_refused(tmp_path: Path, write_video: Write, noise: list[np.ndarray]) -> None:

@@ -187,6 +187,15 @@ def test_what_changed_is_done_anew(tmp_path: Path, write_video: Write) -> None:
     assert set(report_boxes(out, "v3")) == {9.0}
 
 
+def test_the_largest_box_of_a_frame_counts(tmp_path: Path, root: Path) -> None:
+    faces = [box("c", 0, 5, 5, 9, 9), box("c", 0, 20, 10, 16, 20), box("c", 0, 50, 5, 8, 9)]
+    table = pl.DataFrame([sample("c", "c.png", media="image")])
+    for order in (faces, faces[::-1]):
+        out = tmp_path / str(order[0]["box_x"])
+        prepare(table, root, out, SMALL, pl.DataFrame(order), progress=False)
+        assert report_boxes(out, "c") == [20.0]
+
+
 def report_boxes(out: Path, video: str) -> list[float]:
     return pl.read_parquet(out / "crops.parquet").filter(pl.col("video") == video)["box_x"].to_list()
 

@@ -51,8 +51,9 @@ def evenly_spaced(path: Path, k: int) -> list[Frame]:
     n is the number of frames that really decode; all n frames come back when n < k. An image gives itself.
     The container's rotation and mirroring (or the image's EXIF orientation) are applied.
 
-    Raises MediaError for a file that is missing, empty, no video, cut off, or damaged anywhere in the stream
-    (an MPEG transport stream announces no length: there a clean cut cannot be seen), InputError for k < 1.
+    Raises MediaError for a file that is missing, empty, no video, cut off, or damaged anywhere so that FFmpeg
+    notices; InputError for k < 1. What announces no length as a whole (a transport stream, an MP4 in fragments)
+    can be cut between two of its parts without a trace.
     """
     if k < 1:
         raise InputError(f"{k} frames were asked for", remedy="Ask for 1 or more.")
