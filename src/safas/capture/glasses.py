@@ -20,7 +20,7 @@ def put_on(points: Floats, rng: np.random.Generator) -> Growth:
     paths.append(
         np.stack([np.linspace(*inner, 5), np.full(5, y), front + 0.05 * np.array([0, 1, 1.2, 1, 0])], 1)
     )
-    ears = np.abs(points[(template().points[:, 1] > 7.2) & (template().points[:, 1] < 7.5), 0]).max() - 0.06
+    ears = np.abs(points[(template().points[:, 1] > 7.2) & (template().points[:, 1] < 7.5), 0]).max() * 0.88
     for side, eye in ((1, left), (-1, right)):
         x = np.array([eye[0] + side * width, side * ears * 0.97, side * ears])
         paths.append(

@@ -48,9 +48,9 @@ def nearest_triangles(
     shell: Floats,
     cover: NDArray[np.uint8],
 ) -> tuple[Ints, Floats]:
-    """Which triangle each pixel sees [height, width] (-1: none), and the weights of its corners [height, width, 3].
+    """Which triangle each pixel sees [height, width] (-1: none), and its corners' weights [height, width, 3].
 
-    `screen` [P, 3] are pixel x, pixel y and 1 / depth. A triangle with `shell` [F] >= 0 is a layer of hair and
+    The weights are undefined where there is none. `screen` [P, 3] are pixel x, pixel y and 1 / depth. A triangle with `shell` [F] >= 0 is a layer of hair and
     covers a pixel only where the texture `cover` (uint8) exceeds the shell's value.
     """
     seen = np.full((height, width), -1, np.int32)
@@ -70,9 +70,9 @@ def nearest_triangles(
         area = _edge(ax, ay, bx, by, cx, cy)
         if area >= 0:  # turned away
             continue
-        x0 = max(int(np.floor(min(ax, bx, cx) - 0.5)) + 1, 0)
+        x0 = max(int(np.ceil(min(ax, bx, cx) - 0.5)), 0)
         x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), width - 1)
-        y0 = max(int(np.floor(min(ay, by, cy) - 0.5)) + 1, 0)
+        y0 = max(int(np.ceil(min(ay, by, cy) - 0.5)), 0)
         y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), height - 1)
         scale = 1.0 / area
         ux, uy, u0 = -(cy - by) * scale, (cx - bx) * scale, _edge(bx, by, cx, cy, 0.5, 0.5) * scale

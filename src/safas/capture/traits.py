@@ -72,7 +72,7 @@ def _spread(trait: str) -> float:
     """Standard deviation of a trait's weight: wide for what makes a face one's own, narrow for what deforms it."""
     if trait in ("head-trans", "neck-trans", "head-angle", "neck-scale-vert", "measure-neck-height"):
         return 0.0
-    if trait.startswith("asym"):
+    if trait.startswith("asym") or trait == "eye-trans":
         return 0.12
     if trait.startswith(("head", "neck", "measure")):
         return 0.22
