@@ -50,8 +50,8 @@ def nearest_triangles(
 ) -> tuple[Ints, Floats]:
     """Which triangle each pixel sees [height, width] (-1: none), and its corners' weights [height, width, 3].
 
-    The weights are undefined where there is none. `screen` [P, 3] are pixel x, pixel y and 1 / depth. A triangle with `shell` [F] >= 0 is a layer of hair and
-    covers a pixel only where the texture `cover` (uint8) exceeds the shell's value.
+    The weights are undefined where there is none. `screen` [P, 3] are pixel x, pixel y and 1 / depth. A triangle with
+    `shell` [F] >= 0 is a layer of hair and covers a pixel only where the texture `cover` exceeds the shell's value.
     """
     seen = np.full((height, width), -1, np.int32)
     near = np.zeros((height, width), np.float32)
