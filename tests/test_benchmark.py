@@ -1,0 +1,202 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import tiny
+import toy
+from safas import benchmark
+from safas.benchmark import (
+    Grid,
+    Outcome,
+    evaluate_run,
+    markdown,
+    prepared_samples,
+    protocols_of,
+    run_grid,
+    summary,
+)
+from safas.errors import InputError, ProtocolError
+from safas.evaluation import RUN_SCORES, evaluate
+from safas.protocols import Protocol
+from safas.table import read_table, write_table
+from safas.tables import to_markdown
+
+
+def prepared_folder(folder: Path, seed: int = 0) -> Path:
+    """Eight people to train on, one to validate on and three to test on, in each of three domains."""
+    samples = toy.samples(people=12)
+    number = pl.col("subject").str.slice(1).cast(pl.Int64)
+    split = (
+        pl.when(number < 8)
+        .then(pl.lit("train"))
+        .when(number < 9)
+        .then(pl.lit("dev"))
+        .otherwise(pl.lit("test"))
+    )
+    samples = samples.with_columns(split.alias("split"))
+    write_table(samples, folder / "samples.parquet")
+    return toy.prepare(folder, samples, seed=seed)
+
+
+GRID = Grid((Protocol(("a", "b"), "c"),), ("erm", "sa-fas"), (0,), epochs=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared_folder(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def outcomes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    return list(run_grid(GRID, prepared, tmp_path_factory.mktemp("runs"), progress=False))
+
+
+def made_up(protocol: str, method: str, seed: int, shift: float) -> Outcome:
+    result = {"about": {"commit": "abc"}, **evaluate(tiny.run_scores(shift, seed=seed))}
+    return Outcome(protocol, method, seed, Path("nowhere"), result)
+
+
+def test_one_outcome_a_cell(outcomes: list[Outcome]) -> None:
+    assert [(o.protocol, o.method, o.seed) for o in outcomes] == [
+        ("a&b->c", "erm", 0),
+        ("a&b->c", "sa-fas", 0),
+    ]
+    assert all((o.folder / "evaluation.json").is_file() for o in outcomes)
+
+
+def test_cells_go_seed_by_seed() -> None:
+    cells = replace(GRID, seeds=(3, 4)).cells()
+    assert [(cell.config.seed, cell.config.method.name) for cell in cells] == [
+        (3, "erm"),
+        (3, "sa-fas"),
+        (4, "erm"),
+        (4, "sa-fas"),
+    ]
+    assert all(cell.config.epochs == 2 for cell in cells)
+
+
+def test_every_role_is_scored_on_its_own_domains(outcomes: list[Outcome]) -> None:
+    """3 domains x (1 dev, 3 test) people x 2 labels: 4 videos of source dev, 12 of source test, 6 of the target."""
+    scores = read_table(outcomes[0].folder / "scores.parquet", RUN_SCORES)
+    counts = (
+        scores.filter(pl.col("epoch") == 1).group_by("role", "domain").len().sort("role", "domain").rows()
+    )
+    assert counts == [
+        ("source-dev", "a", 2),
+        ("source-dev", "b", 2),
+        ("source-test", "a", 6),
+        ("source-test", "b", 6),
+        ("target", "c", 6),
+    ]
+    assert scores["run"].unique().to_list() == [outcomes[0].folder.name]
+    assert set(scores["frames"]) == {2}
+
+
+def test_the_written_result_is_what_the_written_scores_give(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        said = json.loads((outcome.folder / "evaluation.json").read_text())
+        assert said == outcome.result
+        again = evaluate(read_table(outcome.folder / "scores.parquet", RUN_SCORES))
+        assert {key: said[key] for key in again} == json.loads(json.dumps(again))
+        assert said["about"]["method"] == outcome.method
+
+
+def test_finished_cells_are_not_done_again(
+    outcomes: list[Outcome], prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [f for o in outcomes for f in o.folder.rglob("*") if f.is_file()]
+    before = [f.stat().st_mtime_ns for f in files]
+    monkeypatch.setattr(benchmark, "score_run", lambda *_: pytest.fail("scored again"))
+    again = list(run_grid(GRID, prepared, outcomes[0].folder.parent, progress=False))
+    assert [o.result for o in again] == [json.loads(json.dumps(o.result)) for o in outcomes]
+    assert [f.stat().st_mtime_ns for f in files] == before
+
+
+def test_only_the_missing_epochs_are_scored(outcomes: list[Outcome], prepared: Path, tmp_path: Path) -> None:
+    """A score file is put where one epoch is missing and another has an impossible mark: the mark must stay."""
+    folder = tmp_path / outcomes[0].folder.name
+    for file in outcomes[0].folder.rglob("*"):
+        if file.is_file():
+            (folder / file.relative_to(outcomes[0].folder)).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file.relative_to(outcomes[0].folder)).write_bytes(file.read_bytes())
+    weights = folder / "weights"
+    (weights / "epoch-0000.safetensors").write_bytes((weights / "epoch-0001.safetensors").read_bytes())
+    whole = read_table(folder / "scores.parquet", RUN_SCORES)
+    write_table(whole.with_columns(pl.lit(9).cast(pl.Int64).alias("frames")), folder / "scores.parquet")
+    evaluate_run(folder, prepared, progress=False)
+    frames = read_table(folder / "scores.parquet", RUN_SCORES).filter(pl.col("role") == "target")
+    assert frames.group_by("epoch").agg(pl.col("frames").unique().first()).sort("epoch").rows() == [
+        (0, 2),
+        (1, 9),
+    ]
+
+
+def test_scores_of_another_run_are_left_out(outcomes: list[Outcome], prepared: Path, tmp_path: Path) -> None:
+    """Trap 10 of the public code: stale scores entered its means."""
+    folder = outcomes[1].folder
+    kept = read_table(folder / "scores.parquet", RUN_SCORES)
+    stale = kept.with_columns(pl.lit("other").alias("run"), pl.col("epoch") + 100)
+    write_table(pl.concat([kept, stale]), folder / "scores.parquet")
+    (folder / "evaluation.json").unlink()
+    assert evaluate_run(folder, prepared, progress=False) == json.loads(json.dumps(outcomes[1].result))
+
+
+def test_other_crops_are_refused(outcomes: list[Outcome], tmp_path: Path) -> None:
+    other = prepared_folder(tmp_path / "other", seed=1)
+    (outcomes[0].folder / "evaluation.json").unlink()
+    with pytest.raises(InputError, match="trained on other crops"):
+        evaluate_run(outcomes[0].folder, other, progress=False)
+    assert not (outcomes[0].folder / "evaluation.json").exists()
+
+
+def test_a_folder_that_is_not_prepared_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a prepared folder"):
+        prepared_samples(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        prepared_samples(tmp_path / "nowhere")
+
+
+def test_protocols_are_checked_before_anything_is_trained() -> None:
+    samples = toy.samples()
+    with pytest.raises(ProtocolError, match="unknown domain 'z'"):
+        protocols_of(("a,b->z",), samples)
+
+
+def test_no_named_protocol_means_each_domain_once(prepared: Path) -> None:
+    names = [protocol.name for protocol in protocols_of((), prepared_samples(prepared))]
+    assert names == ["b&c->a", "a&c->b", "a&b->c"]
+
+
+def test_summary_means_are_numpys() -> None:
+    outcomes = [
+        made_up("x->y", method, seed, 0.5 * seed) for seed in (0, 1, 2) for method in ("erm", "sa-fas")
+    ]
+    table = summary(outcomes, simulated=False)[0]
+    errors = [100 * o.result["chosen"]["hter"] for o in outcomes if o.method == "erm"]
+    cell = table.groups[0].rows[0][1]
+    assert cell.text == f"{np.mean(errors):.1f}"
+    assert cell.detail == f"± {np.std(errors, ddof=1):.1f}"
+    assert "source validation" in table.caption
+    assert table.columns == ("", "ERM", "SA-FAS")
+
+
+def test_only_what_the_target_chose_is_marked_oracle() -> None:
+    grids = summary([made_up("x->y", "erm", 0, 0), made_up("y->x", "erm", 0, 1)], simulated=True)
+    for table in grids[:5]:
+        assert table.groups[0].oracle == table.caption.startswith("Oracle"), table.caption
+    assert sum(table.groups[0].oracle for table in grids) == 1
+    assert all("simulated" in table.caption for table in grids)
+
+
+def test_markdown_names_command_commit_and_seeds() -> None:
+    outcomes = [made_up("x->y", "erm", seed, 0.0) for seed in (3, 5)]
+    page = markdown(outcomes, command="safas benchmark P", simulated=True)
+    assert page.startswith("Simulated faces")
+    assert "`safas benchmark P`, commit abc, seed 3, 5." in page
+    assert "lowest HTER on source validation" in page
+    assert to_markdown(summary(outcomes, simulated=True)[0]) in page
+    assert "imulated" not in markdown(outcomes, command="safas benchmark P", simulated=False)
