@@ -1,8 +1,11 @@
 """The views of a batch against operations done one by one, and against their ranges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from safas.augment import AugmentConfig, random_maps, views
 from safas.errors import InputError
@@ -35,6 +38,14 @@ def test_halving_averages_two_by_two_pixels() -> None:
     made = views(crops(), 8, STILL, np.random.default_rng(0), count=1)
     wanted = (crops() / 255).unflatten(3, (8, 2)).unflatten(2, (8, 2)).mean(dim=(3, 5))
     torch.testing.assert_close(made, wanted, atol=1e-5, rtol=0)
+
+
+def test_any_shrinking_averages_several_samples_a_pixel() -> None:
+    """16 to 12 pixels: two samples a pixel and axis, so the means over 2 x 2 of a bilinear resize to 24."""
+    config = replace(STILL, padding="border")
+    made = views(crops(), 12, config, np.random.default_rng(0), count=1)
+    fine = functional.interpolate(crops() / 255, (24, 24), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(made, functional.avg_pool2d(fine, 2), atol=1e-5, rtol=0)
 
 
 def test_a_quarter_turn_and_a_mirror() -> None:

@@ -25,7 +25,9 @@ from safas.batches import CropStore, Sampler
 from safas.errors import InputError, MediaError, ProtocolError, SafasError, TrainingError
 from safas.methods import CONFIGS
 from safas.methods.sa_fas import SaFasConfig
+from safas.model import DomainHeads, ScoringNet, backbone
 from safas.protocols import SourceData
+from safas.table import CROPS, read_table, write_table
 from safas.training import (
     PRESETS,
     TrainConfig,
@@ -43,7 +45,7 @@ from safas.training import loop as loop_module
 from safas.training.checkpoint import save
 from safas.training.config import config_from_json
 from safas.training.environment import make_fabric, uses_bf16
-from safas.training.scoring import alignment, separability
+from safas.training.scoring import alignment, separability, validate
 from safas.training.step import make_batch
 
 SIZE = 24
@@ -205,6 +207,53 @@ def test_killed_in_mid_epoch_and_resumed_it_ends_bit_for_bit_the_same(
     assert read_records(run, "step") == read_records(finished, "step")
     assert read_records(run, "epoch") == read_records(finished, "epoch")
     assert [record["step"] for record in read_records(run, "resumed")] == [5]
+
+
+def test_evaluating_more_often_changes_nothing(
+    finished: Path, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    """Statistics of the batch norms, dropout and random numbers are training's alone."""
+    run = train(replace(CONFIG, evaluate_every=1), data, prepared, tmp_path, progress=False)
+    assert evaluated_epochs(run) == [0, 1, 2, 3]
+    ours = safetensors.torch.load_file(run / "checkpoint.safetensors")
+    theirs = safetensors.torch.load_file(finished / "checkpoint.safetensors")
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_the_learning_rate_steps_down(prepared: Path, data: SourceData, tmp_path: Path) -> None:
+    """With a factor of 0 after two epochs, no parameter moves any more, as at a constant rate it does."""
+
+    def heads(config: TrainConfig) -> list[torch.Tensor]:
+        run = train(config, data, prepared, tmp_path, progress=False)
+        lines = read_records(run, "step")
+        assert [line["lr"] for line in lines] == [config.lr_at(line["epoch"]) for line in lines]
+        return [load_scorer(run, epoch).heads.weight.detach() for epoch in (0, 1, 2)]
+
+    config = replace(CONFIG, method=CONFIGS["erm"](), epochs=3, evaluate_every=1)
+    first, second, third = heads(replace(config, lr_factor=0, lr_every=2))
+    assert not torch.equal(first, second)
+    assert torch.equal(second, third)
+    constant = heads(config)
+    assert torch.equal(constant[1], second)
+    assert not torch.equal(constant[2], third)
+
+
+def test_validation_takes_the_mean_over_the_frames_of_a_video(tmp_path: Path) -> None:
+    """Half of the videos have one crop, half have two: the AUC anew, by another library."""
+    table = toy.samples(people=8)
+    crops = read_table(toy.prepare(tmp_path, table, size=SIZE) / "crops.parquet", CROPS)
+    write_table(crops.filter(pl.col("video").hash(0) % 2 + pl.col("frame") < 2), tmp_path / "crops.parquet")
+    store = CropStore(tmp_path, table, toy.DOMAINS)
+    assert set(store.count.tolist()) == {1, 2}
+    torch.manual_seed(0)
+    trunk, dim = backbone("mobilenet_v3_small")
+    net = ScoringNet(trunk, DomainHeads(dim, 3), "probability", SIZE).eval()
+    frames = pl.DataFrame({"crop": store.paths, "score": scorer_of(net)(store.images).astype(np.float64)})
+    videos = crops.join(frames, on="crop").group_by("video").agg(pl.col("score").mean())
+    videos = videos.join(table, on="video")
+    wanted = roc_auc_score((videos["label"] == "live").to_numpy(), videos["score"].to_numpy())
+    assert validate(net, store, 0)["source_dev_auc"] == pytest.approx(wanted)
 
 
 def test_a_torn_last_line_of_the_records_is_left_out(tmp_path: Path) -> None:
@@ -427,6 +476,20 @@ def test_a_batch_carries_what_belongs_together(prepared: Path, data: SourceData)
     tinted = batch.images.mean(dim=(2, 3)).argmax(dim=1)
     assert torch.equal((batch.domains + 1) % 3, tinted)
     assert torch.equal(batch.classes, 2 * batch.domains + batch.labels)
+
+
+def test_the_views_are_a_function_of_seed_and_step(prepared: Path, data: SourceData) -> None:
+    """All crops are made the same picture, so that only the views can differ."""
+    store = CropStore(prepared, data.train, toy.DOMAINS)
+    store.images[:] = store.images[0]
+
+    def images(seed: int, step: int) -> torch.Tensor:
+        sampler, config = Sampler(store, 6, "plain", seed), replace(CONFIG, seed=seed)
+        return make_batch(sampler, config, 2, step, torch.device("cpu")).images
+
+    assert torch.equal(images(0, 4), images(0, 4))
+    assert not torch.equal(images(0, 4), images(0, 5))
+    assert not torch.equal(images(0, 4), images(1, 4))
 
 
 def test_separability_and_alignment_by_hand() -> None:
