@@ -192,13 +192,11 @@ def test_a_cut_in_the_head_of_a_fragment_is_refused(
 
 
 def test_a_gap_in_a_stream_is_refused(tmp_path: Path, write_video: Write, noise: list[np.ndarray]) -> None:
-    """A transport stream that lost one of its packets of 188 bytes: the decoder conceals it."""
+    """A transport stream that lost one of its packets of 188 bytes, and one that ends in a frame."""
     path = write_video(tmp_path / "a.ts", noise)
     data = path.read_bytes()
     middle = len(data) // 188 // 2 * 188
     path.write_bytes(data[:middle] + data[middle + 188 :])
-    with av.open(str(path)) as container:
-        assert not any(frame.is_corrupt for frame in container.decode(video=0))
     with pytest.raises(MediaError, match="cut off or damaged at packet"):
         evenly_spaced(path, 4)
     path.write_bytes(data[: len(data) * 3 // 4])
