@@ -27,6 +27,7 @@ class Printer:
     pitch_px: float  # between dots
     clustered: bool  # a laser printer's clustered dots, or an inkjet's scattered ones
     paper: tuple[float, float, float] = (0.86, 0.86, 0.84)  # reflectance
+    depth: float = 0.5  # how much of the tone is made of dots; variable drops and light inks make the rest
     grain: float = 0.02  # contrast of the paper's fibres
     gloss: float = 0.05  # mirror reflection at the most
     bend: float = 0.3  # curvature at the most, 1 / (distance to the camera)
@@ -114,7 +115,7 @@ def _separated(picture: Image) -> NDArray[Any]:
 def _halftone(
     coverage: NDArray[Any], ink: int, printer: Printer, texels: float, rng: np.random.Generator
 ) -> NDArray[Any]:
-    """Coverage of one ink as dots [H, W] in 0..1: the ink's area fraction is kept, its tone is gone."""
+    """Coverage of one ink as dots [H, W] in 0..1: the mean tone is kept."""
     if printer.clustered:
         period = printer.pitch_px * texels
         angle = np.deg2rad(_SCREEN_ANGLES[ink])
@@ -130,4 +131,5 @@ def _halftone(
         )  # droplets keep their distance: no low frequencies
         threshold = 0.5 + rough / 1.1
         edge = 12.0
-    return floats(np.clip(0.5 + edge * (coverage - threshold), 0, 1))
+    dots = np.clip(0.5 + edge * (coverage - threshold), 0, 1)
+    return floats(coverage + printer.depth * (dots - coverage))
