@@ -346,7 +346,7 @@ def test_it_learns(tmp_path: Path) -> None:
     table = toy.samples(people=6)
     toy.prepare(tmp_path, table, size=SIZE)
     augment = AugmentConfig(rotation_deg=5, scale=(0.8, 1), flip=False)
-    config = replace(CONFIG, backbone="resnet18", epochs=8, lr=0.02, augment=augment, evaluate_every=8)
+    config = replace(CONFIG, backbone="resnet18", epochs=8, lr=0.005, augment=augment, evaluate_every=8)
     config = replace(config, precision="fp32", method=SaFasConfig(align_epoch=2, alpha=0.9))
     run = train(config, toy.source_data(table), tmp_path, tmp_path / "runs", progress=False)
     assert read_records(run, "epoch")[-1]["source_dev_auc"] == 1
