@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from safas.benchmark import Outcome, evaluate_run, prepared_samples, protocols_of
+from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
 from safas.errors import ProtocolError
 from safas.exhibits import faces, protocol_runs, versions
@@ -85,13 +86,16 @@ def demo(
     A second call with the same settings goes on where the first was stopped and repeats only what is cheap.
     Raises what the stages raise.
     """
+    if config.target not in DOMAINS:
+        known = ", ".join(sorted(DOMAINS))
+        raise ProtocolError(f"unknown domain {config.target!r}", where="target", remedy=f"Known: {known}.")
     stages = Stages(config.out / "stages.json")
     desk = _Desk(config, stages, console, progress)
     prepared = _data(desk)
-    protocols = _protocols(config, prepared)
-    outcomes = [_run(desk, protocol, method, prepared) for protocol in protocols for method in METHODS]
+    chosen = protocols(config, prepared)
+    outcomes = [_run(desk, protocol, method, prepared) for protocol in chosen for method in METHODS]
     with desk.stage("report", "drawing the report"):
-        runs = [[o.folder for o in outcomes if o.protocol == protocol.name] for protocol in protocols]
+        runs = [[o.folder for o in outcomes if o.protocol == protocol.name] for protocol in chosen]
         content = ReportInput(
             protocols=[protocol_runs(folders, prepared) for folders in runs],
             provenance=_provenance(config, stages, command),
@@ -100,6 +104,12 @@ def demo(
         )
         report = write_report(content, config.out / "report.html")
     return DemoResult(report, _tables(outcomes), stages)
+
+
+def protocols(config: DemoConfig, prepared: Path) -> tuple[Protocol, ...]:
+    """The one protocol that tests on the target, or one for each domain."""
+    every = protocols_of((), prepared_samples(prepared), config.splits)
+    return tuple(protocol for protocol in every if config.every_target or protocol.target == config.target)
 
 
 def stages_table(stages: Stages) -> Table:
@@ -126,16 +136,6 @@ def _data(desk: _Desk) -> Path:
             f"  {done.crops} crops of {done.videos} videos; {len(done.failures)} videos left out"
         )
     return prepared
-
-
-def _protocols(config: DemoConfig, prepared: Path) -> tuple[Protocol, ...]:
-    samples = prepared_samples(prepared)
-    protocols = protocols_of((), samples, config.splits)
-    chosen = tuple(p for p in protocols if config.every_target or p.target == config.target)
-    if not chosen:
-        known = ", ".join(protocol.target for protocol in protocols)
-        raise ProtocolError(f"unknown domain {config.target!r}", where="--target", remedy=f"Known: {known}.")
-    return chosen
 
 
 def _run(desk: _Desk, protocol: Protocol, method: str, prepared: Path) -> Outcome:

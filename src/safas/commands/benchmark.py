@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from safas.benchmark import Grid, is_simulated, markdown, prepared_samples, protocols_of, run_grid, summary
-from safas.commands.common import output
+from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.results import method_name, rows
 from safas.tables import to_rich
@@ -50,13 +50,13 @@ class Command:
         for outcome in run_grid(grid, self.prepared, self.runs):
             outcomes.append(outcome)
             headline = rows(outcome.result)[0].numbers["hter"]
-            console.print(
+            say(
+                console,
                 f"[{len(outcomes)}/{total}] {outcome.protocol}, {method_name(outcome.method)}, seed {outcome.seed}: "
                 f"HTER {headline.text()} %{' (simulated faces)' if simulated else ''}",
-                markup=False,
             )
         for table in summary(outcomes, simulated=simulated):
             console.print(to_rich(table), "")
         page = self.runs / "benchmark.md"
         page.write_text(markdown(outcomes, command=command, simulated=simulated), encoding="utf-8")
-        console.print(f"written: {page}")
+        say(console, f"written: {page}")

@@ -9,8 +9,13 @@ from rich.console import Console
 
 def output() -> Console:
     """Standard output; wide enough for a table when it is a file or a pipe."""
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """A line as it is: paths stay whole, and brackets are no markup."""
+    console.print(text, style=style, soft_wrap=True, markup=False)
 
 
 def typed(argv: Sequence[str] | None = None) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safas.commands.common import output
+from safas.commands.common import output, say
 from safas.demo import DemoConfig, demo, stages_table
 from safas.tables import to_rich
 
@@ -48,5 +48,5 @@ class Command:
         for table in (*done.tables, stages_table(done.stages)):
             console.print("", to_rich(table))
         if done.stages.peak():
-            console.print(f"peak memory: {done.stages.peak()}")
-        console.print(f"report: {done.report.resolve().as_uri()}", soft_wrap=True)
+            say(console, f"peak memory: {done.stages.peak()}")
+        say(console, f"report: {done.report.resolve().as_uri()}")

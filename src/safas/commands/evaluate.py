@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from safas.benchmark import evaluate_run, is_simulated, prepared_samples
-from safas.commands.common import output
+from safas.commands.common import output, say
 from safas.results import method_name, rows
 from safas.tables import result_table, to_markdown, to_rich
 
@@ -37,8 +37,8 @@ class Command:
         table = result_table(caption, {method_name(about["method"]): lines})
         console = output()
         if self.markdown:
-            console.print(to_markdown(table), markup=False, soft_wrap=True)
+            say(console, to_markdown(table))
         else:
             console.print(to_rich(table))
         for row in lines:
-            console.print(f"{row.title}: {row.rule}.", style="dim", markup=False)
+            say(console, f"{row.title}: {row.rule}.", style="dim")

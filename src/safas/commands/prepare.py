@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from safas.commands.common import output
+from safas.commands.common import output, say
 from safas.prepare import PrepareConfig, prepare
 from safas.sources import media_root, read_boxes, read_source
 
@@ -33,11 +33,12 @@ class Command:
         boxes = read_boxes(self.root) if self.source == "table" else None
         report = prepare(samples, media_root(self.root), self.out, self.settings, boxes)
         console = output()
-        console.print(
+        say(
+            console,
             f"{report.crops} crops of {report.videos} videos in {self.out} ({report.seconds:.0f} s); "
-            f"{len(report.failures)} of {len(samples)} videos left out"
+            f"{len(report.failures)} of {len(samples)} videos left out",
         )
         for dataset, video, label, reason in report.failures.head(20).iter_rows():
-            console.print(f"  left out: {dataset} {video} ({label}): {reason}", markup=False)
+            say(console, f"  left out: {dataset} {video} ({label}): {reason}")
         if len(report.failures) > 20:
-            console.print(f"  ... and {len(report.failures) - 20} more, in {self.out / 'failures.parquet'}")
+            say(console, f"  ... and {len(report.failures) - 20} more, in {self.out / 'failures.parquet'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from safas.capture.simulate import SimulateConfig, simulate
-from safas.commands.common import output
+from safas.commands.common import output, say
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Command:
         """Simulate and say what there is now."""
         samples = simulate(self.out, self.settings, workers=self.workers)
         console = output()
-        console.print(f"{len(samples)} simulated videos in {self.out}, by domain, label and split:")
+        say(console, f"{len(samples)} simulated videos in {self.out}, by domain, label and split:")
         counts = samples.group_by("domain", "label", "split", maintain_order=True).len()
         for domain, label, split, count in counts.sort("domain", "label", "split").iter_rows():
-            console.print(f"  {domain:10} {label:6} {split:6} {count:5}")
-        console.print(f"next: safas prepare {self.out} PREPARED")
+            say(console, f"  {domain:10} {label:6} {split:6} {count:5}")
+        say(console, f"next: safas prepare {self.out} PREPARED")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
-from safas.benchmark import is_simulated, prepared_samples
-from safas.commands.common import output
-from safas.protocols import parse, source_data
+from safas.benchmark import is_simulated, prepared_samples, protocols_of
+from safas.commands.common import output, say
+from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
 
 
@@ -52,14 +52,16 @@ def command_class(argv: Sequence[str]) -> type:
         def run(self, command: str) -> None:
             """Train and say where the run lies."""
             samples = prepared_samples(self.prepared)
-            data = source_data(parse(self.protocol, self.splits), samples)
+            (protocol,) = protocols_of((self.protocol,), samples, self.splits)
+            data = source_data(protocol, samples)
             folder = train(self.settings, data, self.prepared, self.runs, resume=self.resume)
             console, told = output(), " (simulated faces)" if is_simulated(samples) else ""
             for record in read_records(folder, "epoch")[-1:]:
-                console.print(
+                say(
+                    console,
                     f"source validation after epoch {record['epoch']}{told}: "
-                    f"HTER {record['source_dev_hter']:.1%}, AUC {record['source_dev_auc']:.1%}"
+                    f"HTER {record['source_dev_hter']:.1%}, AUC {record['source_dev_auc']:.1%}",
                 )
-            console.print(f"run: {folder}\nnext: safas evaluate {folder} {self.prepared}")
+            say(console, f"run: {folder}\nnext: safas evaluate {folder} {self.prepared}")
 
     return Command
