@@ -82,7 +82,8 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from safas.parallel import each; from test_parallel import *;"
         "list(each(note_and_wait, [Path(sys.argv[1])] * 20, 2))"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parent)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    parent = subprocess.Popen(command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + LONG_S / 2
     while len(children := [int(path.name) for path in tmp_path.iterdir()]) < 2:
         assert time.monotonic() < deadline, "the processes did not start"
