@@ -37,7 +37,11 @@ def cue_table(data: Path, prepared: Path) -> pl.DataFrame:
     frame = crops.select("dataset", "video").hstack(pl.DataFrame(values, schema=names))
     means = frame.group_by("dataset", "video").agg(pl.col(names).mean())
     sizes = [float(np.log((data / path).stat().st_size)) for path in samples["path"]]
-    return samples.with_columns(pl.Series("size", sizes)).join(means, on=["dataset", "video"]).sort("domain", "video")
+    return (
+        samples.with_columns(pl.Series("size", sizes))
+        .join(means, on=["dataset", "video"])
+        .sort("domain", "video")
+    )
 
 
 def across_domains(table: pl.DataFrame) -> dict[str, float]:

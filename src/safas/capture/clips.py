@@ -47,6 +47,7 @@ class Clip:
     frames: NDArray[Any]
     boxes: NDArray[Any]
     eyes: NDArray[Any] | None = None
+    compression: int = 0  # to be added to the camera's quality setting
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Mood:
     face_px: float
     flare: float
     clutter: float
+    compression: int
 
 
 def draw_mood(habit: Habit, zoom: float, rng: np.random.Generator) -> Mood:
@@ -72,6 +74,7 @@ def draw_mood(habit: Habit, zoom: float, rng: np.random.Generator) -> Mood:
         face_px=zoom * max(_draw(habit.face_px, rng), 60.0),
         flare=max(_draw(habit.flare, rng), 0.0),
         clutter=float(np.clip(_draw(habit.clutter, rng), 0, 1)),
+        compression=round(_draw(habit.compression, rng)),
     )
 
 
@@ -81,7 +84,8 @@ def live_clip(person: Person, domain: Domain, camera: Camera, frames: int, rng: 
     shots = _shots(person, domain, camera, mood, frames, rng)
     radiance = [_into_lens(through_lens(shot.image, mood.blur_px), mood) for shot in shots]
     gain = auto_exposure(radiance[0], mood.exposure_ev)
-    return _clip([develop(light, camera, gain, rng) for light in radiance], [shot.box for shot in shots])
+    pictures = [develop(light, camera, gain, rng) for light in radiance]
+    return _clip(pictures, [shot.box for shot in shots], mood.compression)
 
 
 def source_clip(person: Person, domain: Domain, frames: int, rng: np.random.Generator) -> Clip:
@@ -122,12 +126,13 @@ def attack_clip(
         _seen_box(source.boxes[t], source.frames.shape[1:3], surfaces[t], placements[t], scale, camera)
         for t in range(frames)
     ]
-    return _clip(pictures, boxes)
+    return _clip(pictures, boxes, mood.compression)
 
 
-def write_video(file: Path | BytesIO, frames: NDArray[Any], camera: Camera) -> None:
+def write_video(file: Path | BytesIO, frames: NDArray[Any], camera: Camera, compression: int = 0) -> None:
     """Encode frames [T, H, W, 3] with the camera's own codec, one thread (so that the bytes repeat)."""
-    options = {"crf": str(camera.quality), "preset": "veryfast"} if camera.codec == "libx264" else {}
+    quality = max(camera.quality + compression, 1)
+    options = {"crf": str(quality), "preset": "veryfast"} if camera.codec == "libx264" else {}
     with av.open(file, "w", format=camera.container) as container:
         stream = container.add_stream(camera.codec, rate=Fraction(camera.fps), options=options)
         assert isinstance(stream, av.VideoStream)  # for the type checker: the codecs are ours
@@ -135,7 +140,7 @@ def write_video(file: Path | BytesIO, frames: NDArray[Any], camera: Camera) -> N
         stream.pix_fmt = "yuv420p" if camera.codec == "libx264" else "yuvj420p"
         stream.codec_context.thread_count = 1
         if camera.codec == "mjpeg":
-            stream.codec_context.qmin = stream.codec_context.qmax = camera.quality
+            stream.codec_context.qmin = stream.codec_context.qmax = quality
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
@@ -156,8 +161,10 @@ def _draw(spread: Spread, rng: np.random.Generator) -> float:
     return float(rng.normal(*spread))
 
 
-def _clip(pictures: Sequence[Image], boxes: Sequence[Sequence[float]]) -> Clip:
-    return Clip(np.stack(pictures), np.asarray(boxes, dtype=np.float64).reshape(-1, 4))
+def _clip(pictures: Sequence[Image], boxes: Sequence[Sequence[float]], compression: int = 0) -> Clip:
+    return Clip(
+        np.stack(pictures), np.asarray(boxes, dtype=np.float64).reshape(-1, 4), compression=compression
+    )
 
 
 def _shots(
@@ -277,7 +284,7 @@ def _screen_light(
         return light
     height, width = cover.shape
     rows = np.arange(height, dtype=np.float32)[:, None, None] / height
-    light = light * (1 + screen.banding * np.sin(2 * np.pi * (2.5 * rows + phase)))
+    light = light * (1 + screen.banding * np.sin(2 * np.pi * (screen.bands * rows + phase)))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     distance = ((x - spot[0]) ** 2 + ((y - spot[1]) / 1.4) ** 2) / (0.16 * width) ** 2
     glare = screen.glare * spot[2] * np.exp(-distance) + 0.015

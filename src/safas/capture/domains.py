@@ -9,6 +9,7 @@ blur                       | softer  | sharper | softer  | sharper
 colour of the light        | warmer  | warmer  | colder  | colder
 contrast (stray light)     | less    | more    | less    | more
 surroundings               | plainer | plainer | richer  | richer
+compression                | coarser | finer   | coarser | finer
 exposure                   | darker  | lighter | lighter | darker
 distance                   | closer  | farther | farther | closer
 """
@@ -30,6 +31,7 @@ class Habit:
     exposure_ev: Spread  # stops from the automatic exposure
     face_px: Spread  # height of the face at the nominal frame size
     flare: Spread  # stray light in the lens, as a share of the picture's mean
+    compression: Spread  # added to the camera's quality setting: more = coarser and smaller files
     clutter: Spread  # how much there is to see around: 0 = a bare wall, 1 = leaves, shelves, crowds
 
 
@@ -68,18 +70,18 @@ _PHONE = Domain(
     key=(0.95, 1.00, 1.08), ambient=(0.42, 0.45, 0.50),
     lamp_height=(0.9, 0.25), lamp_side=(0.3, 0.6),
     live=Habit(
-        blur_px=(0.58, 0.18), warmth=(-0.06, 0.22), exposure_ev=(0.06, 0.28),
-        face_px=(93, 9), flare=(0.10, 0.06), clutter=(0.6, 0.2),
+        blur_px=(0.50, 0.13), warmth=(-0.10, 0.18), exposure_ev=(0.14, 0.25),
+        face_px=(93, 9), flare=(0.06, 0.05), compression=(-4.0, 2.0), clutter=(0.6, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.84, 0.22), warmth=(0.14, 0.22), exposure_ev=(-0.22, 0.28),
-        face_px=(103, 9), flare=(0.18, 0.10), clutter=(0.3, 0.2),
+        blur_px=(0.95, 0.18), warmth=(0.24, 0.18), exposure_ev=(-0.34, 0.25),
+        face_px=(103, 9), flare=(0.15, 0.08), compression=(4.0, 2.0), clutter=(0.3, 0.2),
     ),
     attacks=(
         Attack("print", Printer("print/laser-gloss", 0.95, True, gloss=0.25, bend=0.5), True),
-        Attack("cut", Printer("print/inkjet", 0.42, False, paper=(0.88, 0.86, 0.80), depth=0.3, bend=0.8), True),
-        Attack("replay_photo", Screen("display/monitor", 0.90, grid=0.45, black=0.02, glare=0.2), False),
-        Attack("replay_video", Screen("display/tablet", 0.66, grid=0.40, black=0.03, glare=0.35), True),
+        Attack("cut", Printer("print/inkjet", 0.42, False, paper=(0.88, 0.86, 0.80), depth=0.42, bend=0.8), True),
+        Attack("replay_photo", Screen("display/monitor", 1.51, grid=0.70, black=0.032, glare=0.2, banding=0.16, bands=3.5), False),
+        Attack("replay_video", Screen("display/tablet", 1.12, grid=0.65, black=0.048, glare=0.35, banding=0.12, bands=5.0), True),
     ),
 )  # fmt: skip
 
@@ -94,18 +96,18 @@ _WEBCAM = Domain(
     key=(1.12, 0.98, 0.80), ambient=(0.30, 0.26, 0.22),
     lamp_height=(0.7, 0.2), lamp_side=(-0.5, 0.5),
     live=Habit(
-        blur_px=(0.92, 0.22), warmth=(0.06, 0.22), exposure_ev=(-0.08, 0.28),
-        face_px=(105, 9), flare=(0.32, 0.14), clutter=(0.6, 0.2),
+        blur_px=(1.05, 0.18), warmth=(0.00, 0.18), exposure_ev=(-0.16, 0.25),
+        face_px=(105, 9), flare=(0.50, 0.15), compression=(0.5, 0.8), clutter=(0.6, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.58, 0.18), warmth=(0.26, 0.22), exposure_ev=(-0.04, 0.28),
-        face_px=(95, 9), flare=(0.08, 0.06), clutter=(0.3, 0.2),
+        blur_px=(0.48, 0.13), warmth=(0.36, 0.18), exposure_ev=(0.06, 0.25),
+        face_px=(95, 9), flare=(0.06, 0.05), compression=(0.0, 0.8), clutter=(0.3, 0.2),
     ),
     attacks=(
-        Attack("print", Printer("print/inkjet", 0.38, False, paper=(0.86, 0.86, 0.86), depth=0.3, bend=0.4), False),
+        Attack("print", Printer("print/inkjet", 0.38, False, paper=(0.86, 0.86, 0.86), depth=0.42, bend=0.4), False),
         Attack("print", Printer("print/laser-copy", 1.10, True, paper=(0.80, 0.80, 0.78), gloss=0.05), True),
-        Attack("replay_photo", Screen("display/phone", 0.62, grid=0.40, black=0.02, gamut=0.95, glare=0.4), True),
-        Attack("replay_video", Screen("display/monitor", 0.86, grid=0.50, black=0.035, gamut=0.8, banding=0.08), False),
+        Attack("replay_photo", Screen("display/phone", 1.05, grid=0.65, black=0.032, gamut=0.95, glare=0.4, banding=0.12, bands=4.5), True),
+        Attack("replay_video", Screen("display/monitor", 1.44, grid=0.75, black=0.056, gamut=0.8, banding=0.18, bands=3.0), False),
     ),
 )  # fmt: skip
 
@@ -120,18 +122,18 @@ _LAPTOP = Domain(
     key=(1.00, 1.00, 0.96), ambient=(0.22, 0.23, 0.24),
     lamp_height=(0.5, 0.25), lamp_side=(0.9, 0.4),
     live=Habit(
-        blur_px=(0.58, 0.18), warmth=(0.08, 0.22), exposure_ev=(-0.12, 0.28),
-        face_px=(105, 9), flare=(0.10, 0.06), clutter=(0.3, 0.2),
+        blur_px=(0.50, 0.13), warmth=(0.18, 0.18), exposure_ev=(-0.20, 0.25),
+        face_px=(105, 9), flare=(0.06, 0.05), compression=(-4.0, 2.0), clutter=(0.3, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.84, 0.22), warmth=(0.04, 0.22), exposure_ev=(-0.06, 0.28),
-        face_px=(95, 9), flare=(0.16, 0.10), clutter=(0.6, 0.2),
+        blur_px=(0.95, 0.18), warmth=(-0.02, 0.18), exposure_ev=(0.04, 0.25),
+        face_px=(95, 9), flare=(0.14, 0.08), compression=(4.0, 2.0), clutter=(0.6, 0.2),
     ),
     attacks=(
         Attack("print", Printer("print/laser", 0.85, True, paper=(0.90, 0.90, 0.92), bend=0.3), True),
         Attack("cut", Printer("print/laser-gloss", 1.00, True, gloss=0.2, bend=0.7), True),
-        Attack("replay_video", Screen("display/phone", 0.70, grid=0.45, black=0.015, gamut=0.9, glare=0.3), True),
-        Attack("replay_video", Screen("display/tv", 1.00, grid=0.45, black=0.04, contrast=1.15, banding=0.06), False),
+        Attack("replay_video", Screen("display/phone", 1.19, grid=0.70, black=0.024, gamut=0.9, glare=0.3, banding=0.12, bands=6.0), True),
+        Attack("replay_video", Screen("display/tv", 1.69, grid=0.70, black=0.064, contrast=1.15, banding=0.18, bands=4.0), False),
     ),
 )  # fmt: skip
 
@@ -146,18 +148,18 @@ _TABLET = Domain(
     key=(0.98, 0.97, 1.00), ambient=(0.55, 0.54, 0.54),
     lamp_height=(1.1, 0.2), lamp_side=(-0.2, 0.8),
     live=Habit(
-        blur_px=(0.90, 0.22), warmth=(0.06, 0.22), exposure_ev=(0.06, 0.28),
-        face_px=(92, 9), flare=(0.32, 0.14), clutter=(0.3, 0.2),
+        blur_px=(1.02, 0.18), warmth=(0.12, 0.18), exposure_ev=(0.16, 0.25),
+        face_px=(92, 9), flare=(0.50, 0.15), compression=(1.0, 2.0), clutter=(0.3, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.58, 0.18), warmth=(0.00, 0.22), exposure_ev=(-0.22, 0.28),
-        face_px=(102, 9), flare=(0.08, 0.06), clutter=(0.6, 0.2),
+        blur_px=(0.48, 0.13), warmth=(-0.06, 0.18), exposure_ev=(-0.32, 0.25),
+        face_px=(102, 9), flare=(0.06, 0.05), compression=(-1.0, 2.0), clutter=(0.6, 0.2),
     ),
     attacks=(
-        Attack("print", Printer("print/inkjet-photo", 0.45, False, paper=(0.90, 0.88, 0.84), depth=0.3, gloss=0.3, bend=0.5), True),
+        Attack("print", Printer("print/inkjet-photo", 0.45, False, paper=(0.90, 0.88, 0.84), depth=0.42, gloss=0.3, bend=0.5), True),
         Attack("cut", Printer("print/laser", 0.90, True, bend=0.6), True),
-        Attack("replay_photo", Screen("display/laptop", 0.88, grid=0.50, black=0.03, gamut=0.75, glare=0.25), False),
-        Attack("replay_video", Screen("display/oled", 0.64, grid=0.55, black=0.004, gamut=1.0), True),
+        Attack("replay_photo", Screen("display/laptop", 1.49, grid=0.75, black=0.048, gamut=0.75, glare=0.25, banding=0.15, bands=3.2), False),
+        Attack("replay_video", Screen("display/oled", 1.08, grid=0.80, black=0.006, gamut=1.0, banding=0.12, bands=5.5), True),
     ),
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ class Printer:
     pitch_px: float  # between dots
     clustered: bool  # a laser printer's clustered dots, or an inkjet's scattered ones
     paper: tuple[float, float, float] = (0.86, 0.86, 0.84)  # reflectance
-    depth: float = 0.5  # how much of the tone is made of dots; variable drops and light inks make the rest
+    depth: float = 0.65  # how much of the tone is made of dots; variable drops and light inks make the rest
     grain: float = 0.02  # contrast of the paper's fibres
     gloss: float = 0.05  # mirror reflection at the most
     bend: float = 0.3  # curvature at the most, 1 / (distance to the camera)
@@ -43,8 +43,9 @@ class Screen:
     black: float = 0.02  # light that leaks through a black pixel
     gamut: float = 0.85  # 1 = the full sRGB triangle
     contrast: float = 1.0  # exponent on the picture's linear light
-    banding: float = 0.04  # brightness ripple of the backlight against the rolling shutter
-    glare: float = 0.3  # the lamp's mirror image on the glass at the most, of a white pixel
+    banding: float = 0.12  # brightness ripple of the backlight against the rolling shutter
+    bands: float = 4.0  # ripples over the height of a frame
+    glare: float = 0.35  # the lamp's mirror image on the glass at the most, of a white pixel
 
 
 @dataclass(frozen=True)

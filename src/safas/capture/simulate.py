@@ -30,9 +30,9 @@ class SimulateConfig:
     """What to simulate; four domains, each with its own people."""
 
     seed: int = 0
-    people: int = 20  # in each domain: half train, a sixth dev, the rest test
+    people: int = 28  # in each domain: half train, a sixth dev, the rest test
     size: int = 240  # pixels on the shorter side of a frame (tablet: a little more)
-    frames: int = 10  # of each clip
+    frames: int = 6  # of each clip
     live_clips: int = 3  # of each person; attacks are one clip for each instrument of the domain
 
 
@@ -110,7 +110,7 @@ def _keep(
     video = f"{task.domain}/{subject}_{name}"
     path = Path(task.domain) / split / f"{subject}_{name}.{camera.container}"
     (task.out / path).parent.mkdir(parents=True, exist_ok=True)
-    write_video(task.out / path, clip.frames, camera)
+    write_video(task.out / path, clip.frames, camera, clip.compression)
     row = dict(zip(SAMPLES, [""] * len(SAMPLES), strict=True)) | {
         "dataset": "simulated", "domain": task.domain, "video": video, "path": path.as_posix(), "media": "video",
         "split": split, "label": "live", "attack": "none", "subject": subject, "device": task.domain,

@@ -49,7 +49,7 @@ def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
         net.load_state_dict(load(path)[0])
     except RuntimeError as error:
         raise TrainingError("the weights are of another network", where=str(path)) from error
-    return net.eval()
+    return net.to(memory_format=torch.channels_last).eval()
 
 
 @torch.inference_mode()
@@ -60,7 +60,9 @@ def features_of(
     device = net.heads.weight.device
     parts = []
     for start in range(0, len(crops), batch):
-        pixels = torch.from_numpy(crops[start : start + batch]).to(device).permute(0, 3, 1, 2)
+        pixels = (
+            torch.from_numpy(crops[start : start + batch]).to(device).permute(0, 3, 1, 2)
+        )  # channels last, as it lies in memory
         parts.append(net.features(pixels).float().cpu())
     return torch.cat(parts).numpy()
 
