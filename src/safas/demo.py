@@ -40,7 +40,9 @@ class DemoConfig:
     every_target: bool = False  # all four domains in turn instead
     seed: int = 0
     simulate: SimulateConfig = field(default_factory=SimulateConfig)
-    prepare: PrepareConfig = PrepareConfig(size=112, frames=4, margin=0.05)  # about the pixels of the frames
+    prepare: PrepareConfig = field(  # about the pixels of the frames
+        default_factory=lambda: PrepareConfig(size=112, margin=0.05)
+    )
     preset: str = "demo"
     epochs: int | None = None  # instead of the preset's
     splits: str = "official"
