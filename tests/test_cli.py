@@ -139,7 +139,7 @@ def test_prepare_says_what_it_left_out_and_what_there_is(
 
 def test_typed_settings_reach_the_run(run_dir: Path) -> None:
     said = json.loads((run_dir / "config.json").read_text())
-    expected = {"image_size": 32, "epochs": 2, "batch": 6, "threads": 1, "evaluate_every": 1, "lr": 0.02}
+    expected = {"image_size": 32, "epochs": 2, "batch": 6, "threads": 1, "evaluate_every": 1, "lr": 0.01}
     assert {name: said["config"][name] for name in expected} == expected
     assert said["config"]["method"]["name"] == "sa-fas"
     assert said["protocol"]["name"] == "north&south->west"

@@ -6,6 +6,7 @@ never quite black, and its glass mirrors a lamp.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -113,6 +114,13 @@ def _separated(picture: Image) -> NDArray[Any]:
     return floats(np.concatenate([(absorbed - black) / (1 - black), black], axis=-1))
 
 
+@cache
+def _screen_levels() -> NDArray[Any]:
+    """The hundredths of the dot screen's wave: through them a dot's area is the tone that was asked for."""
+    phase = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    return np.asarray(np.quantile(np.cos(phase)[:, None] + np.cos(phase), np.linspace(0, 1, 101)))
+
+
 def _halftone(
     coverage: NDArray[Any], ink: int, printer: Printer, texels: float, rng: np.random.Generator
 ) -> NDArray[Any]:
@@ -123,7 +131,7 @@ def _halftone(
         y, x = np.mgrid[: coverage.shape[0], : coverage.shape[1]].astype(np.float32)
         u = 2 * np.pi / period * (x * np.cos(angle) + y * np.sin(angle))
         v = 2 * np.pi / period * (y * np.cos(angle) - x * np.sin(angle))
-        threshold = 0.5 + 0.25 * (np.cos(u) + np.cos(v))
+        threshold = np.interp(np.cos(u) + np.cos(v), _screen_levels(), np.linspace(0, 1, 101))
         edge = 6.0
     else:
         noise = rng.random(coverage.shape, dtype=np.float32)

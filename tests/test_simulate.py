@@ -1,0 +1,71 @@
+"""`safas simulate` on a tiny set of real files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from safas.capture.domains import DOMAINS
+from safas.capture.simulate import SimulateConfig, simulate, split_of
+from safas.errors import InputError
+from safas.media import evenly_spaced
+from safas.sources import read_boxes, read_source
+
+TINY = SimulateConfig(seed=5, people=4, size=96, frames=2, live_clips=1)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated")
+    simulate(out, TINY, workers=1, progress=False)
+    return out
+
+
+def test_every_file_of_the_table_plays_and_has_a_box_in_each_frame(tiny: Path) -> None:
+    samples, boxes = read_source("table", tiny), read_boxes(tiny)
+    assert boxes is not None
+    assert len(samples) == 4 * 4 * 5  # domains x people x (one live clip + four instruments)
+    assert len(boxes) == 2 * len(samples)
+    for row in samples.gather_every(7).iter_rows(named=True):
+        frames = evenly_spaced(tiny / row["path"], 2)
+        assert f"{frames[0].image.shape[1]}x{frames[0].image.shape[0]}" == row["quality"]
+
+
+def test_people_stay_in_one_split_and_each_split_has_both_labels(tiny: Path) -> None:
+    samples = read_source("table", tiny)
+    assert samples.group_by("subject").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert samples.group_by("domain", "split").agg(pl.col("label").n_unique())["label"].min() == 2
+    assert samples.filter(label="spoof")["attack"].n_unique() >= 3
+    assert [split_of(i, 12) for i in range(12)] == ["train"] * 6 + ["dev"] * 2 + ["test"] * 4
+
+
+def test_same_seed_gives_the_same_pixels_with_any_number_of_workers(tiny: Path, tmp_path: Path) -> None:
+    simulate(tmp_path / "again", TINY, workers=2, progress=False)
+    for row in read_source("table", tiny).gather_every(5).iter_rows(named=True):
+        first, again = (evenly_spaced(root / row["path"], 1)[0].image for root in (tiny, tmp_path / "again"))
+        assert np.array_equal(first, again), row["video"]
+
+
+def test_a_second_run_goes_on_and_other_settings_are_refused(tiny: Path) -> None:
+    times = {path: path.stat().st_mtime_ns for path in tiny.rglob("*.mp4")}
+    simulate(tiny, TINY, workers=1, progress=False)
+    assert times == {path: path.stat().st_mtime_ns for path in tiny.rglob("*.mp4")}
+    with pytest.raises(InputError, match="seed = 5, now asked for 6"):
+        simulate(tiny, SimulateConfig(seed=6, people=4, size=96, frames=2, live_clips=1))
+    assert json.loads((tiny / "simulation.json").read_text())["seed"] == 5
+
+
+def test_a_folder_with_something_else_and_too_few_people_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        simulate(tmp_path, TINY)
+    with pytest.raises(InputError, match="people is 2"):
+        simulate(tmp_path / "new", SimulateConfig(people=2))
+
+
+def test_each_accident_points_one_way_in_two_domains_and_the_other_way_in_two() -> None:
+    for habit in ("blur_px", "exposure_ev", "face_px", "flare", "clutter"):
+        signs = [np.sign(getattr(d.attack, habit)[0] - getattr(d.live, habit)[0]) for d in DOMAINS.values()]
+        assert sorted(signs) == [-1, -1, 1, 1], habit
