@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check hardness table clean
+.PHONY: demo test check clean
 
 $(VENV)/.installed: pyproject.toml requirements/dev.txt requirements/lightning.txt
 	@command -v $(PYTHON) >/dev/null || { echo "safas needs Python 3.11: install it, or name one with make PYTHON=/path/to/python3.11"; exit 2; }
@@ -24,9 +24,6 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-hardness: $(VENV)/.installed  ## is the simulated benchmark worth the name? (minutes)
-	$(BIN)/python benchmarks/hardness.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
