@@ -1,0 +1,44 @@
+"""Is the simulated benchmark worth the name? Plain ERM must do well inside its domains and badly outside.
+
+    python benchmarks/hardness.py PREPARED [RUNS]
+
+ERM with the demo preset on the four leave-one-out protocols (minutes; finished runs in RUNS are reused). Inside:
+new people of the training domains. Outside: the domain left out. Epoch and threshold from source validation.
+Exit code 0 when, on average over the four, inside is at most 10 % HTER and outside is at least 1.5 times that and
+at least 5 points more.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from safas.benchmark import Grid, prepared_samples, protocols_of, run_grid
+
+
+def is_hard(inside: float, outside: float) -> bool:
+    """Rates in 0..1."""
+    return inside <= 0.10 and outside >= 1.5 * inside and outside >= inside + 0.05
+
+
+def main() -> int:
+    prepared = Path(sys.argv[1])
+    runs = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("runs/hardness")
+    grid = Grid(protocols_of((), prepared_samples(prepared), "official"), methods=("erm",), seeds=(0,))
+    rates = []
+    for outcome in run_grid(grid, prepared, runs):
+        chosen = outcome.result["chosen"]
+        rates.append((chosen["inside"]["hter"], chosen["hter"]))
+        print(
+            f"{outcome.protocol}: inside {rates[-1][0]:.1%}, outside {rates[-1][1]:.1%} (simulated faces)",
+            flush=True,
+        )
+    inside, outside = (float(value) for value in np.mean(rates, axis=0))
+    print(
+        f"mean: inside {inside:.1%}, outside {outside:.1%}; hard enough: {'yes' if is_hard(inside, outside) else 'NO'}"
+    )
+    return 0 if is_hard(inside, outside) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
