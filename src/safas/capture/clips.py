@@ -132,7 +132,9 @@ def attack_clip(
 def write_video(file: Path | BytesIO, frames: NDArray[Any], camera: Camera, compression: int = 0) -> None:
     """Encode frames [T, H, W, 3] with the camera's own codec, one thread (so that the bytes repeat)."""
     quality = max(camera.quality + compression, 1)
-    options = {"crf": str(quality), "preset": "veryfast"} if camera.codec == "libx264" else {}
+    # Without mbtree: x264's macroblock tree reads memory that it has not written, so its choices do not repeat.
+    h264 = {"crf": str(quality), "preset": "veryfast", "x264-params": "mbtree=0"}
+    options = h264 if camera.codec == "libx264" else {}
     with av.open(file, "w", format=camera.container) as container:
         stream = container.add_stream(camera.codec, rate=Fraction(camera.fps), options=options)
         assert isinstance(stream, av.VideoStream)  # for the type checker: the codecs are ours

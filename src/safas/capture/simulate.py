@@ -22,7 +22,7 @@ from safas.errors import InputError
 from safas.parallel import each
 from safas.table import BOXES, SAMPLES, checked, checked_samples, read_table, write_table
 
-VERSION = 1  # of the simulation: raised when the same seed gives other pixels
+VERSION = 2  # of the simulation: raised when the same seed gives other pixels
 
 
 @dataclass(frozen=True)
