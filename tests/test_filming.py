@@ -1,8 +1,11 @@
 """Prints and screens before a camera, against geometry and optics that are known in closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from safas.capture import filming
 from safas.capture.camera import Camera, aperture_taps, develop, to_linear
 from safas.capture.filming import Lamp, Placement, film, seen_at
 from safas.capture.instruments import Printer, Screen, Surface, printed, shown, with_holes
@@ -107,3 +110,27 @@ def test_developed_grey_card_keeps_its_light() -> None:
     first, again = (develop(card, camera, 1.0, np.random.default_rng(1)) for _ in range(2))
     assert to_linear(first).mean() == pytest.approx(0.18, rel=0.03)
     assert np.array_equal(first, again)
+
+
+def test_nothing_of_a_surface_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a window of the pixels is filmed: for any pose and bend the same as going through all of them."""
+    rng = np.random.default_rng(0)
+    size = (160, 120)
+    shots = [
+        (
+            replace(page(0.3), bend=float(rng.uniform(-0.9, 0.9))),
+            Placement(*rng.normal(0, [0.3, 0.25, 0.15]), shift=(float(rng.normal(0, 15)), 3.0)),
+            LAMP,
+            size,
+            150.0,
+            aperture_taps(float(rng.uniform(0.3, 1.3))),
+        )
+        for _ in range(60)
+    ]
+    filmed = [film(*shot) for shot in shots]
+    monkeypatch.setattr(filming, "_window", lambda *_: (0, 0, *size))
+    for (radiance, cover), shot in zip(filmed, shots, strict=True):
+        whole = film(*shot)
+        assert np.array_equal(radiance, whole[0])
+        assert np.array_equal(cover, whole[1])
+    assert 0.1 < np.mean([cover for _, cover in filmed]) < 0.5

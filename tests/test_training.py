@@ -86,7 +86,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
     assert evaluated_epochs(finished) == [1, 3]
     names = {path.name for path in finished.iterdir()}
     assert names == {
-        "config.json", "records.jsonl", "log.csv", "tensorboard", "weights", "checkpoint.safetensors",
+        "config.json", "records.jsonl", "log.csv", "tensorboard", "weights", "dev", "checkpoint.safetensors",
     }  # fmt: skip
 
 
@@ -253,7 +253,11 @@ def test_validation_takes_the_mean_over_the_frames_of_a_video(tmp_path: Path) ->
     videos = crops.join(frames, on="crop").group_by("video").agg(pl.col("score").mean())
     videos = videos.join(table, on="video")
     wanted = roc_auc_score((videos["label"] == "live").to_numpy(), videos["score"].to_numpy())
-    assert validate(net, store, 0)["source_dev_auc"] == pytest.approx(wanted)
+    numbers, scored = validate(net, store, 0)
+    assert numbers["source_dev_auc"] == pytest.approx(wanted)
+    both = scored.join(videos, on="video", suffix="_anew")
+    assert both["score"].to_numpy() == pytest.approx(both["score_anew"].to_numpy(), abs=1e-6)
+    assert set(both["frames"]) == {1, 2}
 
 
 def test_a_torn_last_line_of_the_records_is_left_out(tmp_path: Path) -> None:

@@ -33,7 +33,16 @@ from safas.protocols import (
 from safas.results import METHOD_NAMES, Result, Row, method_name, over_seeds
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.tables import Table, grid_table, result_table, to_markdown
-from safas.training import TrainConfig, evaluated_epochs, load_scorer, preset, read_run, scorer_of, train
+from safas.training import (
+    TrainConfig,
+    evaluated_epochs,
+    load_scorer,
+    preset,
+    read_dev_scores,
+    read_run,
+    scorer_of,
+    train,
+)
 
 _KEYS = ["dataset", "video"]
 _GRIDS = (  # (how the epoch is chosen, the number, the caption)
@@ -133,9 +142,9 @@ def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> I
 def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:
     """Score what is not yet scored of a run, write scores.parquet and evaluation.json, return the result.
 
-    Every evaluated epoch is scored on source validation and on the target; the source domains' test people only
-    at the epoch that source validation chose. Raises InputError when one of the folders is not what it should
-    be, or the run was trained on other crops.
+    Training has scored source validation already. Every evaluated epoch is scored on the target; the source
+    domains' test people only at the epoch that source validation chose. Raises InputError when one of the
+    folders is not what it should be, or the run was trained on other crops.
     """
     done = run_dir / "evaluation.json"
     if done.is_file() and _scored(run_dir) == evaluated_epochs(run_dir):
@@ -165,8 +174,8 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     protocol = Protocol(
         tuple(said["protocol"]["sources"]), said["protocol"]["target"], said["protocol"]["splits"]
     )
-    dev = _Crops(SOURCE_DEV, source_data(protocol, samples).dev, prepared)
-    if dev.store.digest()[:32] != said["data"]["digest"].split("-")[-1]:
+    dev = CropStore(prepared, source_data(protocol, samples).dev, protocol.sources)
+    if dev.digest()[:32] != said["data"]["digest"].split("-")[-1]:
         raise InputError(
             "the run was trained on other crops than these",
             where=f"{run_dir} and {prepared}",
@@ -176,7 +185,7 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     scores = _read_scores(run_dir)
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
     for epoch in track(todo, "scoring epochs", disable=not progress, console=Console(stderr=True)):
-        scores = pl.concat([scores, dev.scores(run_dir, epoch), target.scores(run_dir, epoch)])
+        scores = pl.concat([scores, read_dev_scores(run_dir, epoch), target.scores(run_dir, epoch)])
         write_table(scores, run_dir / "scores.parquet")
     chosen = choose(scores.filter(pl.col("role") == SOURCE_DEV)).epoch
     inside = inside_rows(protocol, samples)

@@ -74,11 +74,11 @@ _PHONE = Domain(
         face_px=(93, 9), flare=(0.06, 0.05), compression=(-4.0, 2.0), clutter=(0.6, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.95, 0.18), warmth=(0.24, 0.18), exposure_ev=(-0.34, 0.25),
+        blur_px=(0.95, 0.18), warmth=(0.34, 0.18), exposure_ev=(-0.34, 0.25),
         face_px=(103, 9), flare=(0.15, 0.08), compression=(4.0, 2.0), clutter=(0.3, 0.2),
     ),
     attacks=(
-        Attack("print", Printer("print/laser-gloss", 0.95, True, gloss=0.25, bend=0.5), True),
+        Attack("print", Printer("print/laser-gloss", 1.15, True, gloss=0.25, bend=0.5), True),
         Attack("cut", Printer("print/inkjet", 0.42, False, paper=(0.88, 0.86, 0.80), depth=0.42, bend=0.8), True),
         Attack("replay_photo", Screen("display/monitor", 1.51, grid=0.70, black=0.032, glare=0.2, banding=0.16, bands=3.5), False),
         Attack("replay_video", Screen("display/tablet", 1.12, grid=0.65, black=0.048, glare=0.35, banding=0.12, bands=5.0), True),
@@ -106,8 +106,8 @@ _WEBCAM = Domain(
     attacks=(
         Attack("print", Printer("print/inkjet", 0.38, False, paper=(0.86, 0.86, 0.86), depth=0.42, bend=0.4), False),
         Attack("print", Printer("print/laser-copy", 1.10, True, paper=(0.80, 0.80, 0.78), gloss=0.05), True),
-        Attack("replay_photo", Screen("display/phone", 1.05, grid=0.65, black=0.032, gamut=0.95, glare=0.4, banding=0.12, bands=4.5), True),
-        Attack("replay_video", Screen("display/monitor", 1.44, grid=0.75, black=0.056, gamut=0.8, banding=0.18, bands=3.0), False),
+        Attack("replay_photo", Screen("display/phone", 1.05, grid=0.65, black=0.045, gamut=0.95, glare=0.45, banding=0.17, bands=4.5), True),
+        Attack("replay_video", Screen("display/monitor", 1.44, grid=0.75, black=0.072, gamut=0.75, banding=0.2, bands=3.0), False),
     ),
 )  # fmt: skip
 
@@ -126,7 +126,7 @@ _LAPTOP = Domain(
         face_px=(105, 9), flare=(0.06, 0.05), compression=(-4.0, 2.0), clutter=(0.3, 0.2),
     ),
     attack=Habit(
-        blur_px=(0.95, 0.18), warmth=(-0.02, 0.18), exposure_ev=(0.04, 0.25),
+        blur_px=(0.95, 0.18), warmth=(0.08, 0.18), exposure_ev=(0.04, 0.25),
         face_px=(95, 9), flare=(0.14, 0.08), compression=(4.0, 2.0), clutter=(0.6, 0.2),
     ),
     attacks=(

@@ -59,6 +59,7 @@ def film(
     radiance = np.zeros((height, width, 3), np.float32)
     cover = np.zeros((height, width), np.float32)
     _film(
+        _window(surface, placement, size, focal_px, float(np.abs(taps).max())),
         surface.texture,
         np.float32(surface.texels),
         placement.axes().astype(np.float32),
@@ -88,6 +89,20 @@ def seen_at(
     return np.asarray(focal_px * space[:, :2] / space[:, 2:] + np.array(size) / 2)
 
 
+def _window(
+    surface: Surface, placement: Placement, size: tuple[int, int], focal_px: float, reach: float
+) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the pixels that may see the surface: all others are left black."""
+    half = np.array(surface.texture.shape[1::-1]) / (2 * surface.texels)
+    along = np.linspace(-1, 1, 9)
+    edge = np.array([(x, y) for x in along for y in along if max(abs(x), abs(y)) == 1]) * half
+    seen = seen_at(edge, placement, surface.bend, size, focal_px)
+    margin = reach + 0.03 * max(size)  # what nine points an edge can miss of its bow
+    left, top = np.clip(seen.min(axis=0) - margin, 0, size).astype(int)
+    right, bottom = np.clip(seen.max(axis=0) + margin + 1, 0, size).astype(int)
+    return (int(left), int(top), int(right), int(bottom))
+
+
 @numba.njit(cache=True)
 def _stripe(phase: Any, depth: Any) -> Any:
     """Light of a stripe across one screen pixel (phase 0..1): bright in the middle, mean 1."""
@@ -96,6 +111,7 @@ def _stripe(phase: Any, depth: Any) -> Any:
 
 @numba.njit(cache=True)
 def _film(
+    window: tuple[int, int, int, int],
     texture: Floats,
     texels: Any,
     axes: Floats,
@@ -114,8 +130,9 @@ def _film(
     rows, columns, _ = texture.shape
     n0, n1, n2 = axes[2]
     count = taps.shape[0]
-    for i in range(height):
-        for j in range(width):
+    left, top, right, bottom = window
+    for i in range(top, bottom):
+        for j in range(left, right):
             red = green = blue = seen = np.float32(0)
             across = np.float32(0)
             for t in range(count):

@@ -4,7 +4,14 @@ from safas.training.config import PRESETS, TrainConfig, preset, run_hash
 from safas.training.folder import read_run
 from safas.training.loop import train
 from safas.training.records import read_records
-from safas.training.scoring import evaluated_epochs, features_of, load_scorer, scorer_of, scores_of
+from safas.training.scoring import (
+    evaluated_epochs,
+    features_of,
+    load_scorer,
+    read_dev_scores,
+    scorer_of,
+    scores_of,
+)
 
 __all__ = [
     "PRESETS",
@@ -13,6 +20,7 @@ __all__ = [
     "features_of",
     "load_scorer",
     "preset",
+    "read_dev_scores",
     "read_records",
     "read_run",
     "run_hash",

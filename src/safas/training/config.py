@@ -97,7 +97,6 @@ PRESETS: Mapping[str, TrainConfig] = {
         lr_factor=0.3,
         lr_every=8,
         augment=AugmentConfig(rotation_deg=10.0, scale=(0.6, 1.0), padding="reflection"),
-        evaluate_every=2,
         checkpoint_every=50,
         log_every=5,
     ),

@@ -21,7 +21,7 @@ from safas.training.environment import environment, make_fabric, reproducible
 from safas.training.folder import identity, open_folder
 from safas.training.progress import Progress
 from safas.training.records import Record, Records
-from safas.training.scoring import validate, weights_path
+from safas.training.scoring import keep_dev_scores, validate, weights_path
 from safas.training.step import make_batch, take_step
 
 
@@ -87,7 +87,7 @@ def _set_up(fabric: Fabric, config: TrainConfig, stores: Mapping[str, CropStore]
     names = {parameter: name for name, parameter in method.named_parameters()}
     net = method.scoring_net()
     # The backbone alone goes through Fabric: it runs in the chosen precision and, with several devices, in
-    # DDP; # its features come back in 32 bits, so heads and losses are exact, and are where a global batch is
+    # DDP; its features come back in 32 bits, so heads and losses are exact, and are where a global batch is
     # gathered.
     method.backbone = fabric.setup_module(trunk)
     optimizer: Any = fabric.setup_optimizers(
@@ -171,10 +171,11 @@ def _check_finite(
 
 
 def _evaluate(trainer: _Trainer, records: Records, step: int, epoch: int) -> Record:
-    """Score source validation, keep the weights of this epoch, and log."""
+    """Score source validation, keep scores and weights of this epoch, and log."""
     trainer.net.eval()
-    numbers = validate(trainer.net, trainer.dev, epoch)
+    numbers, scores = validate(trainer.net, trainer.dev, epoch)
     trainer.method.train()
+    keep_dev_scores(scores, trainer.folder, trainer.config.seed, epoch)
     about = {"run": trainer.folder.name, "epoch": str(epoch), "step": str(step)}
     save(weights_path(trainer.folder, epoch), trainer.net.state_dict(), about)
     record: Record = {"kind": "epoch", "epoch": epoch, "step": step, **numbers}

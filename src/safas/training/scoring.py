@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from jaxtyping import Float, UInt8
 
 from safas.batches import CropStore
 from safas.errors import InputError, TrainingError
-from safas.evaluation import Scorer
+from safas.evaluation import RUN_SCORES, Scorer
 from safas.methods import METHODS
 from safas.model import ScoringNet, backbone
-from safas.protocols import dev_record
+from safas.protocols import SOURCE_DEV, dev_record
+from safas.table import checked, read_table, write_table
 from safas.training.checkpoint import load
 from safas.training.config import config_from_json
 from safas.training.folder import read_run
@@ -22,6 +24,24 @@ from safas.training.folder import read_run
 def weights_path(run_dir: Path, epoch: int) -> Path:
     """Where the weights at the end of an epoch (from 0) are kept."""
     return run_dir / "weights" / f"epoch-{epoch:04d}.safetensors"
+
+
+def _dev_scores_path(run_dir: Path, epoch: int) -> Path:
+    return run_dir / "dev" / f"epoch-{epoch:04d}.parquet"
+
+
+def read_dev_scores(run_dir: Path, epoch: int) -> pl.DataFrame:
+    """What training scored source validation with at the end of an evaluated epoch: columns RUN_SCORES."""
+    return read_table(_dev_scores_path(run_dir, epoch), RUN_SCORES)
+
+
+def keep_dev_scores(scores: pl.DataFrame, run_dir: Path, seed: int, epoch: int) -> None:
+    """Keep the scores that `validate` returned for `read_dev_scores`."""
+    about = {"run": run_dir.name, "seed": seed, "epoch": epoch, "role": SOURCE_DEV}
+    rows = scores.with_columns(pl.lit(value).alias(name) for name, value in about.items())
+    path = _dev_scores_path(run_dir, epoch)
+    path.parent.mkdir(exist_ok=True)
+    write_table(checked(rows.select(*RUN_SCORES), RUN_SCORES, "scores"), path)
 
 
 def evaluated_epochs(run_dir: Path) -> list[int]:
@@ -79,10 +99,11 @@ def scorer_of(net: ScoringNet) -> Scorer:
     return lambda crops: scores_of(net, features_of(net, np.ascontiguousarray(crops)))
 
 
-def validate(net: ScoringNet, store: CropStore, epoch: int) -> dict[str, float]:
+def validate(net: ScoringNet, store: CropStore, epoch: int) -> tuple[dict[str, float], pl.DataFrame]:
     """How the net stands on source validation: HTER and AUC over videos, separability, alignment.
 
-    Raises TrainingError when a feature is not finite.
+    Beside these, the videos with their `score` (the mean over their crops) and number of `frames`. Raises
+    TrainingError when a feature is not finite.
     """
     features = features_of(net, store.images)
     if not np.isfinite(features).all():
@@ -90,16 +111,18 @@ def validate(net: ScoringNet, store: CropStore, epoch: int) -> dict[str, float]:
             f"the features are not finite at the end of epoch {epoch}", remedy="Lower the learning rate."
         )
     scores = np.add.reduceat(scores_of(net, features).astype(np.float64), store.first) / store.count
-    record = dev_record(epoch, store.videos.with_columns(score=scores))
+    videos = store.videos.with_columns(score=scores, frames=store.count)
+    record = dev_record(epoch, videos)
     owner = np.repeat(np.arange(len(store.count)), store.count)
     live, domain = store.live[owner], store.domain[owner]
     mean_weight = net.heads.weight.detach().mean(dim=0).cpu().numpy()
-    return {
+    numbers = {
         "source_dev_hter": record.hter,
         "source_dev_auc": record.auc,
         "separability": separability(features, 2 * domain + live),
         "alignment": alignment(features, live, domain, mean_weight),
     }
+    return numbers, videos
 
 
 def separability(features: Float[np.ndarray, "n D"], classes: np.ndarray) -> float:
