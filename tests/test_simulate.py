@@ -27,7 +27,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_file_of_the_table_plays_and_has_a_box_in_each_frame(tiny: Path) -> None:
-    samples, boxes = read_source("table", tiny), read_boxes(tiny)
+    samples = read_source("table", tiny)
+    boxes = read_boxes("table", tiny, samples)
     assert boxes is not None
     assert len(samples) == 4 * 4 * 5  # domains x people x (one live clip + four instruments)
     assert len(boxes) == 2 * len(samples)

@@ -122,13 +122,13 @@ def test_an_unknown_source(tmp_path: Path) -> None:
 
 
 def test_boxes_beside_the_table(tmp_path: Path) -> None:
-    assert read_boxes(tmp_path) is None
+    assert read_boxes("table", tmp_path, pl.DataFrame()) is None
     boxes = pl.DataFrame({"video": ["a"], "frame": [0], **{f"box_{side}": [1.5] for side in "xywh"}})
     boxes.write_csv(tmp_path / "boxes.csv")
-    found = read_boxes(tmp_path)
+    found = read_boxes("table", tmp_path, pl.DataFrame())
     assert found is not None
     assert found.schema == dict(BOXES)
     assert found.row(0) == ("a", 0, 1.5, 1.5, 1.5, 1.5)
     boxes.drop("box_h").write_parquet(tmp_path / "boxes.parquet")
     with pytest.raises(TableError, match="box_h"):
-        read_boxes(tmp_path)
+        read_boxes("table", tmp_path, pl.DataFrame())

@@ -132,7 +132,8 @@ def _data(desk: _Desk) -> Path:
         )
     with desk.stage("prepare", "cropping faces"):
         cropping = replace(config.prepare, workers=config.workers)
-        samples, boxes = read_source("table", simulated), read_boxes(simulated)
+        samples = read_source("table", simulated)
+        boxes = read_boxes("table", simulated, samples)
         done = prepare(samples, simulated, prepared, cropping, boxes, progress=desk.progress)
         desk.console.print(
             f"  {done.crops} crops of {done.videos} videos; {len(done.failures)} videos left out"

@@ -30,7 +30,8 @@ class Command:
     def run(self, command: str) -> None:
         """Prepare and say what was left out."""
         samples = read_source(self.source, self.root)
-        boxes = read_boxes(self.root) if self.source == "table" else None
+        needed = self.settings.detector == "table"
+        boxes = read_boxes(self.source, self.root, samples) if needed else None
         report = prepare(samples, media_root(self.root), self.out, self.settings, boxes)
         console = output()
         say(

@@ -1,21 +1,33 @@
 """From a data set's folder to the sample table. One file a source; the only place that knows file names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from safas.errors import InputError
-from safas.sources.folder import read_folder
-from safas.sources.table import media_root, read_boxes, read_samples
+from safas.sources import casia_fasd, folder, msu_mfsd, oulu_npu, replay_attack, table
+from safas.sources.source import Source
+from safas.sources.table import media_root
 from safas.table import checked_samples
 
-__all__ = ["SOURCES", "media_root", "read_boxes", "read_source"]
+__all__ = ["SOURCES", "Source", "media_root", "read_boxes", "read_source", "source_named"]
 
-SOURCES: Mapping[str, Callable[[Path], pl.DataFrame]] = {
-    "table": read_samples,  # samples.parquet or samples.csv, as `safas simulate` writes it
-    "folder": read_folder,  # <domain>/<split>/<live|spoof...>/<subject>/file
+SOURCES: Mapping[str, Source] = {
+    "table": table.SOURCE,  # samples.parquet or samples.csv, as `safas simulate` writes it
+    "folder": folder.SOURCE,  # <domain>/<split>/<live|spoof...>/<subject>/file
+    "oulu-npu": oulu_npu.SOURCE,
+    "casia-fasd": casia_fasd.SOURCE,
+    "replay-attack": replay_attack.SOURCE,
+    "msu-mfsd": msu_mfsd.SOURCE,
 }
+
+
+def source_named(name: str) -> Source:
+    """The source of that name. Raises InputError for an unknown one."""
+    if name not in SOURCES:
+        raise InputError(f"unknown source {name!r}", remedy=f"Known: {', '.join(SOURCES)}.")
+    return SOURCES[name]
 
 
 def read_source(name: str, root: Path) -> pl.DataFrame:
@@ -24,10 +36,14 @@ def read_source(name: str, root: Path) -> pl.DataFrame:
     Raises InputError for an unknown name, a missing root or an empty folder, TableError for a table that
     breaks a rule (`safas.table.checked_samples`).
     """
-    if name not in SOURCES:
-        raise InputError(f"unknown source {name!r}", remedy=f"Known: {', '.join(SOURCES)}.")
+    source = source_named(name)
     if not root.exists():
         raise InputError("no such file or folder", where=str(root))
     if root.is_dir() and not any(root.iterdir()):
         raise InputError("the folder is empty", where=str(root))
-    return checked_samples(SOURCES[name](root), str(root))
+    return checked_samples(source.read(root), str(root))
+
+
+def read_boxes(name: str, root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
+    """The face boxes that the data set brings for these samples (columns BOXES, perhaps `landmarks`), or None."""
+    return source_named(name).boxes(media_root(root), samples)

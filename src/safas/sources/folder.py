@@ -9,29 +9,22 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from safas.errors import InputError
+from safas.sources.source import Source
+from safas.sources.tree import IMAGE_SUFFIXES, VIDEO_SUFFIXES, walk
 from safas.table import ATTACKS, SAMPLES, SPLITS
 
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
-)
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"))
 _SHAPE = "<domain>/<split>/<live|spoof_ATTACK>/<subject>/<file>"
 
 
-def read_folder(root: Path) -> pl.DataFrame:
+def read(root: Path) -> pl.DataFrame:
     """One row a video or image below `root`; other files and hidden ones are passed over.
 
     The data set is named after the folder.
 
     Raises InputError when there is no such file, or one lies elsewhere than the tree's shape says.
     """
-    if not root.is_dir():
-        raise InputError("not a folder", where=str(root))
-    files = sorted(
-        PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file()
-    )
-    shown = [file for file in files if not any(part.startswith(".") for part in file.parts)]
-    rows = [_row(file, root) for file in shown if file.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
+    files = [PurePosixPath(file) for file in walk(root).files]
+    rows = [_row(file, root) for file in files if file.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
     if not rows:
         raise InputError(
             "no video and no image below the folder", where=str(root), remedy=f"Expected {_SHAPE}."
@@ -74,3 +67,6 @@ def _label(kind: str, path: Path) -> tuple[str, str]:
         known = ", ".join(["live", "spoof", *(f"spoof_{name}" for name in ATTACKS if name != "none")])
         raise InputError(f"{kind!r} is no label", where=str(path), remedy=f"Known: {known}.")
     return "spoof", attack
+
+
+SOURCE = Source(read)

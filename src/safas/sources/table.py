@@ -5,12 +5,13 @@ from pathlib import Path
 import polars as pl
 
 from safas.errors import InputError
+from safas.sources.source import Source
 from safas.table import BOXES, SAMPLES, read_table
 
 _NAMES = ("samples.parquet", "samples.csv")
 
 
-def read_samples(root: Path) -> pl.DataFrame:
+def read(root: Path) -> pl.DataFrame:
     """The rows of samples.parquet, else of samples.csv, in `root`; `root` may be the file itself."""
     if root.is_file():
         return read_table(root, SAMPLES)
@@ -24,7 +25,7 @@ def read_samples(root: Path) -> pl.DataFrame:
     return read_table(found[0], SAMPLES)
 
 
-def read_boxes(root: Path) -> pl.DataFrame | None:
+def boxes(root: Path, _samples: pl.DataFrame) -> pl.DataFrame | None:
     """boxes.parquet (or boxes.csv) beside the table, with the columns of `safas.table.BOXES`, or None."""
     found = [
         path for suffix in ("parquet", "csv") if (path := media_root(root) / f"boxes.{suffix}").is_file()
@@ -35,3 +36,6 @@ def read_boxes(root: Path) -> pl.DataFrame | None:
 def media_root(root: Path) -> Path:
     """The folder that a table's paths are relative to: `root`, or the folder of the table's file."""
     return root.parent if root.is_file() else root
+
+
+SOURCE = Source(read, boxes=boxes)
