@@ -15,6 +15,7 @@ from safas.errors import SafasError
 COMMANDS = {
     "demo": "simulate, train ERM and SA-FAS, test on an unseen domain, and write a report: start here",
     "simulate": "make video files of simulated people and attacks in four domains",
+    "audit": "compare a data set on disk with what its owners published",
     "prepare": "turn videos into face crops and a table",
     "train": "train one method on the source domains of a protocol",
     "evaluate": "score a run on the domain it has never seen",
@@ -26,10 +27,13 @@ FAILED, STOPPED = 2, 130  # exit codes: a user's error; Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a user's error (one line on stderr), 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 0 or what the command says, 130 for Ctrl-C.
+
+    A user's error gives one line on stderr and 2.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _parse(arguments).run(typed(arguments))
+        code: int | None = _parse(arguments).run(typed(arguments))
     except SafasError as error:
         return _fail(str(error))
     except BrokenPipeError:  # whoever read our output has enough
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
     except SystemExit as end:  # tyro has printed the help or what is wrong
         return end.code if isinstance(end.code, int) else FAILED
-    return 0
+    return code or 0
 
 
 def _parse(arguments: list[str]) -> Any:

@@ -103,4 +103,5 @@ SOURCE = Source(
         ("test", "live"): 80, ("test", "spoof"): 400,
     },
     problems=people_problems,
+    no_samples=("enroll/",),
 )  # fmt: skip

@@ -21,7 +21,8 @@ class Source:
     (List of x0 y0 x1 y1: the person's right and left eye, in pixels), or None. For a set that is published as a
     fixed collection: `official`, all rows of the whole set as its owners name the files (who and what is there may
     be looked up in the tree's lists), and `counts`, the published number of files of each (split, label);
-    `problems`, what else may be wrong with its lists, as (relative path, reason).
+    `problems`, what else may be wrong with its lists, as (relative path, reason); `no_samples`, lower-case beginnings
+    of paths of further videos that belong to it.
     """
 
     read: Callable[[Path], pl.DataFrame]
@@ -29,3 +30,4 @@ class Source:
     official: Callable[[Tree], Sequence[Row]] | None = None
     counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     problems: Callable[[Tree], Sequence[tuple[str, str]]] | None = None
+    no_samples: tuple[str, ...] = ()

@@ -1,0 +1,314 @@
+"""The four licensed sets, complete and damaged in every way that happens to a data set on its way to a disk."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import official
+from safas import audit as auditing
+from safas.audit import Audit, audit
+from safas.cli import main
+from safas.sources import read_boxes, read_source
+
+Make = Callable[[Path], Path]
+WHOLE: dict[str, tuple[Make, int, int]] = {
+    "oulu-npu": (official.oulu, 4950, 55),
+    "casia-fasd": (official.casia, 600, 50),
+    "replay-attack": (official.replay, 1200, 50),
+    "msu-mfsd": (official.msu, 280, 35),
+}
+PUBLISHED = {  # (train, dev, test) live and spoof, from the sets' papers
+    "oulu-npu": ((360, 270, 360), (1440, 1080, 1440)),
+    "casia-fasd": ((60, 0, 90), (180, 0, 270)),
+    "replay-attack": ((60, 60, 80), (300, 300, 400)),
+    "msu-mfsd": ((30, 0, 40), (90, 0, 120)),
+}
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    top = tmp_path_factory.mktemp("sets")
+    return {name: make(top / name) for name, (make, _, _) in WHOLE.items()}
+
+
+def look(name: str, root: Path, out: Path) -> Audit:
+    return audit(name, root, out, workers=1, progress=False)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_set_audits_clean(name: str, trees: dict[str, Path], tmp_path: Path) -> None:
+    found = look(name, trees[name], tmp_path)
+    assert found.complete
+    silent = ("missing", "unreadable", "crossing", "problems", "copies", "renamed", "extra")
+    assert {kind: list(getattr(found, kind)) for kind in silent} == {kind: [] for kind in silent}
+    assert sum(row["files"] for row in found.counts) == WHOLE[name][1]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_set_is_read_with_the_published_counts(name: str, trees: dict[str, Path]) -> None:
+    samples = read_source(name, trees[name])
+    _, videos, people = WHOLE[name]
+    assert len(samples) == samples["path"].n_unique() == videos
+    assert samples["subject"].n_unique() == people
+    assert samples["domain"].unique().to_list() == [name]
+    for label, counts in zip(("live", "spoof"), PUBLISHED[name], strict=True):
+        of = samples.filter(label=label)["split"]
+        assert tuple((of == split).sum() for split in ("train", "dev", "test")) == counts
+    assert all((trees[name] / path).is_file() for path in samples["path"])
+
+
+def test_what_the_owners_call_it_becomes_the_fields_terms(trees: dict[str, Path]) -> None:
+    """One video of each kind, read by hand from the sets' descriptions."""
+
+    def one(name: str, video: str) -> tuple[str, ...]:
+        samples = read_source(name, trees[name]).filter(pl.col("video") == video)
+        columns = ("split", "label", "attack", "instrument", "subject", "device", "session", "quality")
+        return samples.select(columns).row(0)
+
+    assert one("oulu-npu", "3_2_36_5") == (
+        "test", "spoof", "replay_video", "display/2", "36", "phone/3", "2", "",
+    )  # fmt: skip
+    assert one("casia-fasd", "test/1/HR_3") == (
+        "test", "spoof", "cut", "photo/cut", "test-01", "camera/high", "", "high",
+    )  # fmt: skip
+    assert one("replay-attack", "devel/attack/hand/attack_mobile_client016_session01_mobile_photo_adverse") == (
+        "dev", "spoof", "replay_photo", "mobile/hand", "016", "webcam", "adverse", "320x240",
+    )  # fmt: skip
+    assert one("msu-mfsd", "real/real_client002_android_SD_scene01") == (
+        "train", "live", "none", "", "002", "android_SD", "scene01", "720x480",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(tmp_path: Path, trees: dict[str, Path]) -> Path:
+    """CASIA-FASD again, to be damaged: links of its own."""
+    return Path(shutil.copytree(trees["casia-fasd"], tmp_path / "casia", copy_function=os.link))
+
+
+def replace_by(path: Path, data: bytes) -> None:
+    path.unlink()  # the hard links share their content
+    path.write_bytes(data)
+
+
+def test_a_missing_file(small: Path, tmp_path: Path) -> None:
+    (small / "test_release/7/HR_2.avi").unlink()
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert (found.missing, found.complete) == (["test_release/7/HR_2.avi"], False)
+    assert {"split": "test", "label": "spoof", "files": 269, "published": 270} in found.published
+
+
+def test_a_renamed_file_is_missing_and_extra(small: Path, tmp_path: Path) -> None:
+    (small / "train_release/3/4.avi").rename(small / "train_release/3/four.avi")
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert found.missing == ["train_release/3/4.avi"]
+    assert found.extra == ["train_release/3/four.avi"]
+    assert not found.complete
+
+
+def test_an_extra_file_is_told_and_passed_over(small: Path, tmp_path: Path) -> None:
+    official.clip(small / "train_release/21/1.avi")
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert (found.extra, found.complete) == (["train_release/21/1.avi"], True)
+    assert len(read_source("casia-fasd", small)) == 600
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("train_release/5/HR_1.avi", "train_release/5/hr_1.AVI"),
+        ("train_release/5/HR_1.avi", "train_release/5/HR-1.avi"),
+        ("train_release", "Train-Release"),
+    ],
+)
+def test_wrong_case_and_separators_are_read_and_told(
+    small: Path, tmp_path: Path, before: str, after: str
+) -> None:
+    (small / before).rename(small / after)
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert found.complete
+    assert any(ours.startswith(before) and theirs.startswith(after) for ours, theirs in found.renamed)
+    assert not found.missing
+    assert not found.extra
+    assert len(read_source("casia-fasd", small)) == 600
+
+
+def test_another_ending_is_read_and_told(small: Path, tmp_path: Path) -> None:
+    (small / "test_release/2/5.avi").unlink()
+    official.clip(small / "test_release/2/5.mp4", seed=5)
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert found.renamed == [("test_release/2/5.avi", "test_release/2/5.mp4")]
+    assert len(read_source("casia-fasd", small)) == 600
+
+
+def test_broken_files_are_named_with_the_reason(small: Path, tmp_path: Path) -> None:
+    whole = (small / "train_release/1/1.avi").read_bytes()
+    replace_by(small / "train_release/1/1.avi", whole[: len(whole) // 2])
+    replace_by(small / "train_release/1/2.avi", b"")
+    replace_by(small / "train_release/1/3.avi", b"<html>404</html>" * 50)
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert [path for path, _ in found.unreadable] == [f"train_release/1/{n}.avi" for n in (1, 2, 3)]
+    reasons = [reason for _, reason in found.unreadable]
+    assert "cut off" in reasons[0]
+    assert "empty" in reasons[1]
+    assert "not a readable video" in reasons[2]
+    assert not found.complete
+
+
+def test_a_file_without_permission(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything: there the refusal is made by hand."""
+    locked = small / "train_release/1/4.avi"
+    replace_by(locked, locked.read_bytes())
+    locked.chmod(0)
+    if os.access(locked, os.R_OK):
+        opened = Path.open
+
+        def refuse(self: Path, *args: object, **kwargs: object) -> object:
+            if self == locked:
+                raise PermissionError(13, "Permission denied", str(self))
+            return opened(self, *args, **kwargs)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(Path, "open", refuse)
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert found.unreadable == [("train_release/1/4.avi", "Permission denied")]
+
+
+def test_a_loop_of_links_and_a_link_to_nowhere(small: Path, tmp_path: Path) -> None:
+    (small / "train_release/1/again").symlink_to(small)
+    (small / "train_release/2/1.avi").unlink()
+    (small / "train_release/2/1.avi").symlink_to(small / "gone.avi")
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert dict(found.problems)["train_release/1/again"].startswith("a link that leads back")
+    assert dict(found.problems)["train_release/2/1.avi"].startswith("a link to nowhere")
+    assert found.missing == ["train_release/2/1.avi"]
+
+
+def test_a_folder_that_is_a_link_is_followed(small: Path, tmp_path: Path) -> None:
+    (small / "train_release").rename(tmp_path / "elsewhere")
+    (small / "train_release").symlink_to(tmp_path / "elsewhere")
+    assert look("casia-fasd", small, tmp_path / "out").complete
+
+
+def test_a_copy_under_another_name(small: Path, tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        replace_by(small / f"test_release/9/{name}.avi", official.clip(tmp_path / "x.avi", 9).read_bytes())
+    found = look("casia-fasd", small, tmp_path / "out")
+    assert found.copies == [("test_release/9/1.avi", "test_release/9/2.avi")]
+    assert not found.complete
+
+
+def test_damaged_lists_of_a_protocol(tmp_path: Path, trees: dict[str, Path]) -> None:
+    root = Path(shutil.copytree(trees["oulu-npu"], tmp_path / "oulu", copy_function=os.link))
+    for name, text in {"1/Train": "", "2/Test": "+1,1_1_36_1\n", "3/Dev_4": None}.items():
+        path = root / f"Protocols/Protocol_{name}.txt"
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+    found = dict(look("oulu-npu", root, tmp_path / "out").problems)
+    assert found["Protocols/Protocol_1/Train.txt"] == "the protocol's list is empty"
+    assert (
+        found["Protocols/Protocol_2/Test.txt"] == "the protocol's list differs in 1079 videos, lacks 1_1_36_3"
+    )
+    assert found["Protocols/Protocol_3/Dev_4.txt"] == "the protocol's list is missing"
+    assert len(found) == 3
+
+
+def test_a_person_in_both_lists_of_msu(tmp_path: Path, trees: dict[str, Path]) -> None:
+    root = Path(shutil.copytree(trees["msu-mfsd"], tmp_path / "msu"))
+    with (root / "test_sub_list.txt").open("a") as lines:
+        lines.write("02\n")
+    found = look("msu-mfsd", root, tmp_path / "out")
+    assert found.crossing == [("msu-mfsd/002", "test, train")]
+    assert found.problems == [("test_sub_list.txt", "names 21 people instead of 20")]
+
+
+def test_msu_without_its_lists(tmp_path: Path, trees: dict[str, Path]) -> None:
+    root = Path(shutil.copytree(trees["msu-mfsd"], tmp_path / "msu"))
+    (root / "train_sub_list.txt").unlink()
+    found = look("msu-mfsd", root, tmp_path / "out")
+    assert ("train_sub_list.txt", "the list of people is missing") in found.problems
+    assert not found.complete
+
+
+def test_a_person_is_missing_from_replay_attack(tmp_path: Path, trees: dict[str, Path]) -> None:
+    root = Path(shutil.copytree(trees["replay-attack"], tmp_path / "replay", copy_function=os.link))
+    for path in (root / "devel").rglob("*client020*"):
+        path.unlink()
+    found = look("replay-attack", root, tmp_path / "out")
+    assert found.problems == [("devel", "14 people instead of 15")]
+    assert not found.complete
+
+
+def test_equal_data_has_an_equal_digest_whatever_its_names(small: Path, tmp_path: Path) -> None:
+    first = look("casia-fasd", small, tmp_path / "a").digest
+    (small / "test_release").rename(small / "TEST_RELEASE")
+    assert look("casia-fasd", small, tmp_path / "b").digest == first
+    replace_by(small / "train_release/1/1.avi", official.clip(tmp_path / "y.avi", 3).read_bytes())
+    assert look("casia-fasd", small, tmp_path / "b").digest != first
+
+
+def test_a_second_audit_reads_only_what_changed(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look("casia-fasd", small, tmp_path / "out")
+    with (tmp_path / "out/.audit-casia-fasd.jsonl").open("a") as log:
+        log.write('{"path": "tor')  # as a killed audit leaves it
+    replace_by(small / "train_release/1/1.avi", official.clip(tmp_path / "y.avi", 3).read_bytes())
+    looked: list[str] = []
+    look_at = auditing._look
+    monkeypatch.setattr(
+        auditing, "_look", lambda state, folder: looked.append(state.path) or look_at(state, folder)
+    )
+    look("casia-fasd", small, tmp_path / "out")
+    assert looked == ["train_release/1/1.avi"]
+
+
+def test_the_command_says_by_its_exit_code(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["audit", "casia-fasd", str(small), *out]) == 0
+    (small / "test_release/30/8.avi").unlink()
+    assert main(["audit", "casia-fasd", str(small), *out]) == 1
+    said = capsys.readouterr().out
+    assert "missing: test_release/30/8.avi" in said
+    assert "casia-fasd: NOT complete" in said
+    saved = json.loads((tmp_path / "out/audit-casia-fasd.json").read_text())
+    assert saved["missing"] == ["test_release/30/8.avi"]
+    assert saved["complete"] is False
+    assert main(["audit", "no-such-set", str(small), *out]) == 2
+    assert main(["audit", "oulu-npu", str(small), *out]) == 2
+
+
+def test_sidecars(tmp_path: Path) -> None:
+    """Boxes and eyes in the units of the sample table, worked by hand."""
+    oulu = official.link_all(tmp_path / "oulu", ["Train_files/1_1_01_1.avi"])
+    (oulu / "Train_files/1_1_01_1.txt").write_text("0,60,40,40,40\n1,0,0,0,0\n")
+    samples = read_source("oulu-npu", oulu)
+    boxes = read_boxes("oulu-npu", oulu, samples)
+    assert boxes is not None
+    assert boxes.rows() == [("1_1_01_1", 0, 27.0, 16.0, 46.0, 60.0, [40.0, 40.0, 60.0, 40.0])]
+
+    name = "train/real/client001_session01_webcam_authenticate_adverse_1"
+    replay = official.link_all(tmp_path / "replay", [f"{name}.mov"])
+    faces = replay / f"face-locations/{name}.face"
+    faces.parent.mkdir(parents=True)
+    faces.write_text("1 10 11 30 31\n2 0 0 0 0\n")
+    boxes = read_boxes("replay-attack", replay, read_source("replay-attack", replay))
+    assert boxes is not None
+    assert boxes.rows() == [(name, 1, 10.0, 11.0, 30.0, 31.0)]
+
+    stem = "scene01/real/real_client002_laptop_SD_scene01"
+    msu = official.link_all(tmp_path / "msu", [f"{stem}.mov"])
+    (msu / "train_sub_list.txt").write_text("02\n")
+    (msu / "test_sub_list.txt").write_text("03\n")
+    (msu / f"{stem}.face").write_text("0, 5, 6, 25, 36, 20, 12, 10, 12\n")
+    boxes = read_boxes("msu-mfsd", msu, read_source("msu-mfsd", msu))
+    assert boxes is not None
+    assert boxes.rows() == [
+        (stem.removeprefix("scene01/"), 0, 5.0, 6.0, 20.0, 30.0, [10.0, 12.0, 20.0, 12.0])
+    ]
