@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import Write
+from safas import media
 from safas.errors import InputError, MediaError
 from safas.media import evenly_spaced
 
@@ -86,6 +87,131 @@ def test_upright_in_every_orientation(
     assert shown.shape == expected.shape
     assert shown.flags.c_contiguous
     assert np.abs(shown.astype(int) - expected).mean() < 3
+
+
+X265 = {"x265-params": "log-level=none:keyint=12:min-keyint=12:open-gop=1:bframes=3"}
+GROUPS = {"g": "12", "keyint_min": "12", "sc_threshold": "0"}
+LONG = {  # name: file, encoder, its options, pixel format
+    "H.264 with B frames": ("a.mp4", "libx264", {**GROUPS, "bf": "3", "b_strategy": "0"}, "yuv420p"),
+    "without": ("a.avi", "libx264", {**GROUPS, "tune": "zerolatency"}, "yuv420p"),
+    "open groups": (
+        "a.mov",
+        "libx264",
+        {"x264-params": "open-gop=1:keyint=12:scenecut=0:bframes=3"},
+        "yuv420p",
+    ),
+    "open groups in Matroska": (
+        "a.mkv",
+        "libx264",
+        {"x264-params": "open-gop=1:keyint=12:bframes=3"},
+        "yuv420p",
+    ),
+    "10 bit": ("b.mkv", "libx264", {**GROUPS, "bf": "2"}, "yuv420p10le"),
+    "HEVC": ("b.mp4", "libx265", X265, "yuv420p"),
+    "MPEG-4 Part 2": ("b.avi", "mpeg4", {**GROUPS, "b": "400k"}, "yuv420p"),
+    "MPEG-4 Part 2 with B frames": ("c.mp4", "mpeg4", {**GROUPS, "bf": "2", "b": "400k"}, "yuv420p"),
+    "Motion JPEG": ("c.avi", "mjpeg", {}, "yuvj420p"),
+    "Motion JPEG in QuickTime": ("b.mov", "mjpeg", {}, "yuvj420p"),
+}
+ODD = {  # what has to be decoded from end to end
+    "AVI with B frames": ("d.avi", "libx264", {**GROUPS, "bf": "3", "b_strategy": "0"}, "yuv420p"),
+    "a refresh that rolls": (
+        "d.mp4",
+        "libx264",
+        {"x264-params": "intra-refresh=1:keyint=12:scenecut=0"},
+        "yuv420p",
+    ),
+    "one group": ("e.mp4", "libx264", {"g": "250", "sc_threshold": "0"}, "yuv420p"),
+    "interlaced": ("f.mp4", "libx264", {**GROUPS, "x264-params": "interlaced=1"}, "yuv420p"),
+    "VP9": ("e.mkv", "libvpx-vp9", {"g": "12", "auto-alt-ref": "1", "lag-in-frames": "10"}, "yuv420p"),
+    "a transport stream": ("a.ts", "libx264", GROUPS, "yuv420p"),
+}
+STEPS = {"even": [1] * 60, "uneven": [1, 3, 2, 7, 1, 1] * 10}  # in 1/30 s
+
+
+def encode(path: Path, codec: str, options: dict[str, str], form: str, steps: list[int]) -> Path:
+    """A film of 60 frames: a gradient that moves by a pixel a frame, and a patch of noise."""
+    rng = np.random.default_rng(4)
+    wide = np.add.outer(2 * np.arange(48), 2 * np.arange(140)).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30, options=options)
+        stream.height, stream.width, stream.pix_fmt, time = 48, 64, form, 0
+        for i, step in enumerate(steps):
+            image = np.stack([wide[:, i : i + 64], wide[:, 60 - i : 124 - i], wide[:, :64]], 2)
+            image[8:24, 8:24] = rng.integers(0, 256, (16, 16, 3))
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base, time = time, Fraction(1, 30), time + step
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def assert_as_decoded_whole(path: Path, k: int) -> None:
+    """Against PyAV's plain loop over all frames: index, time (to the last digit) and every pixel."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        images = [frame.to_ndarray(format="rgb24") for frame in frames]
+    picked = evenly_spaced(path, k)
+    assert [frame.index for frame in picked] == [math.floor((i + Fraction(1, 2)) * 60 / k) for i in range(k)]
+    times = [frame.time - frames[0].time for frame in frames]
+    if sorted(times) == times:  # H.264 with B frames has none in AVI
+        assert [frame.timestamp_s for frame in picked] == [times[frame.index] for frame in picked]
+    assert len(frames) == 60
+    for frame in picked:
+        assert np.array_equal(frame.image, images[frame.index])
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("kind", LONG)
+def test_a_part_decodes_to_the_same_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, steps: str
+) -> None:
+    """In groups of 12, the middles of 1 to 4 parts; never by decoding the whole."""
+    name, codec, options, form = LONG[kind]
+    if steps == "uneven" and name.endswith(".avi"):
+        pytest.skip("AVI has one frame rate")
+    path = encode(tmp_path / name, codec, options, form, STEPS[steps])
+    monkeypatch.setattr(media, "_decode", lambda *_: pytest.fail("the whole was decoded"))
+    for k in (1, 2, 3, 4):
+        assert_as_decoded_whole(path, k)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_cannot_be_picked_from_is_decoded_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    name, codec, options, form = ODD[kind]
+    path = encode(tmp_path / name, codec, options, form, STEPS["even"])
+    whole, calls = media._decode, []
+    monkeypatch.setattr(media, "_decode", lambda *given: calls.append(given) or whole(*given))
+    for k in (1, 4, 30):
+        assert_as_decoded_whole(path, k)
+    assert len(calls) >= 2
+
+
+def test_every_frame_of_groups_that_are_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each frame alone, also those shown before the key frame that they need but stored behind it."""
+    name, codec, options, form = LONG["open groups"]
+    path = encode(tmp_path / name, codec, options, form, STEPS["even"])
+    with av.open(str(path)) as container:
+        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    monkeypatch.setattr(media, "_WHOLE_FROM", 2)
+    monkeypatch.setattr(media, "_decode", lambda *_: pytest.fail("the whole was decoded"))
+    for i, image in enumerate(images):
+        monkeypatch.setattr(media, "_middles", lambda *_, i=i: {i})
+        (frame,) = evenly_spaced(path, 1)
+        assert np.array_equal(frame.image, image)
+
+
+def test_a_part_is_turned_upright_too(tmp_path: Path, write_video: Write) -> None:
+    """A Motion JPEG of 8 frames stored on its side: the frame picked is the one among all."""
+    path = write_video(
+        tmp_path / "a.mov", [grey(i) for i in range(8)], codec="mjpeg", display=(90, False, False)
+    )
+    (frame,), every = evenly_spaced(path, 1), evenly_spaced(path, 8)
+    assert frame.image.shape == (64, 48, 3)
+    assert number(frame.image) == 4
+    assert np.array_equal(frame.image, every[4].image)
 
 
 def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path: Path, write_video: Write) -> None:

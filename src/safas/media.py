@@ -5,11 +5,12 @@ A file that is cut off or damaged is refused as a whole: half a presentation mus
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import av
 import cv2
@@ -17,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from av.buffer import Buffer
 from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from safas.containers import announced_length
 from safas.errors import InputError, MediaError
 
 Image = npt.NDArray[np.uint8]
@@ -26,8 +30,9 @@ Image = npt.NDArray[np.uint8]
 # FFmpeg also knows playlists, which make it open other files and addresses, and text drawn as a picture.
 _CONTAINERS = {"format_whitelist": "mov,avi,matroska,webm,mpegts,mpeg,asf,flv,ogg,mjpeg"}
 
-# Some AVI writers count their own 8-byte header twice; a cut this small can only hit the index at the end.
-_RIFF_SLACK_BYTES = 16
+# Each packet of these holds one shown frame (VP8, VP9 and AV1 also have hidden ones).
+_ONE_TO_ONE = ("h264", "hevc", "mjpeg", "mpeg4")
+_WHOLE_FROM = 0.75  # share of the packets: when as many are needed, all are decoded, and all damage is seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +50,36 @@ class _Decoded:
     times_s: list[float]
 
 
+class _Entry(NamedTuple):
+    """A packet with a frame in it: when the frame is shown (in time base units); whether decoding can start here."""
+
+    pts: int
+    is_key: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Index:
+    """A stream's packets in the order of decoding. `is_exact`: each stands for one frame, shown at its `pts`."""
+
+    entries: Sequence[_Entry]
+    time_base: Fraction  # seconds
+    is_exact: bool
+
+
 def evenly_spaced(path: Path, k: int) -> list[Frame]:
     """k evenly spaced frames of a video: the middles of k equal parts, floor((i + 1/2) n / k) for i < k.
 
     n is the number of frames that really decode; all n frames come back when n < k. An image gives itself.
     The container's rotation and mirroring (or the image's EXIF orientation) are applied.
 
-    Raises MediaError for a file that is missing, empty, no video, cut off, or damaged anywhere so that FFmpeg
-    notices; InputError for k < 1. What announces no length as a whole (a transport stream, an MP4 in fragments)
-    can be cut between two of its parts without a trace.
+    All packets are read, but only those from the key frames before the wanted frames on are decoded, if these
+    are less than 3/4 of an MP4, MOV, AVI or Matroska file in H.264, HEVC, MPEG-4 Part 2 or Motion JPEG that
+    times each packet. Anything else is decoded from end to end. The frames are the same to the bit.
+
+    Raises MediaError for a file that is missing, empty, no video, cut off, or damaged so that FFmpeg notices:
+    anywhere as far as the container tells, but inside a packet only if it is decoded. (A frame that such unseen
+    damage would have cost counts among the n.) InputError for k < 1. What announces no length as a whole (a
+    transport stream, an MP4 in fragments) can be cut between two of its parts without a trace.
     """
     if k < 1:
         raise InputError(f"{k} frames were asked for", remedy="Ask for 1 or more.")
@@ -63,9 +89,12 @@ def evenly_spaced(path: Path, k: int) -> list[Frame]:
         raise MediaError("the file is empty (0 bytes)", where=str(path))
     if cv2.haveImageReader(str(path)):
         return [Frame(0, 0.0, _read_image(path))]
-    _refuse_if_cut_off(path)
-    expected = _count_packets(path)
-    decoded = _decode(path, _middles(expected, k))
+    says_length = _refuse_if_cut_off(path)
+    index = _read_index(path)
+    expected = len(index.entries)
+    wanted = _middles(expected, k)
+    decoded = _decode_some(path, index, wanted) if says_length and index.is_exact else None
+    decoded = decoded or _decode(path, wanted)
     if len(decoded.times_s) != expected:  # packets that hold no frame, or frames that an edit list hides
         decoded = _decode(path, _middles(len(decoded.times_s), k))
     if not decoded.images:
@@ -106,15 +135,123 @@ def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
 
 
-def _count_packets(path: Path) -> int:
-    """Packets of the video stream, without decoding: the number of frames for all but odd files."""
+def _read_index(path: Path) -> _Index:
+    """The packets of the video stream, without decoding: one a frame for all but odd files."""
+    entries: list[_Entry] = []
     with _video(path) as (container, stream):
-        count = 0
+        is_exact = _is_one_to_one(container, stream)
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise MediaError(f"the stream is cut off or damaged at packet {count}", where=str(path))
-            count += packet.size > 0
-        return count
+                raise MediaError(
+                    f"the stream is cut off or damaged at packet {len(entries)}", where=str(path)
+                )
+            if packet.size:
+                entries.append(_Entry(packet.pts or 0, packet.is_keyframe))
+                is_exact = is_exact and _is_plain(packet, stream)
+        time_base = stream.time_base or Fraction(1)
+    times = {entry.pts for entry in entries}
+    starts = bool(entries) and entries[0].is_key and entries[0].pts == min(times)
+    return _Index(entries, time_base, is_exact and starts and len(times) == len(entries))
+
+
+def _is_one_to_one(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether packets of this kind stand for one frame each and know when it is shown.
+
+    AVI has no times, and FFmpeg's guesses for reordered frames of H.264 and HEVC are wrong.
+    """
+    codec = stream.codec_context
+    guessed = container.format.name == "avi" and codec.name in ("h264", "hevc") and codec.has_b_frames
+    return codec.name in _ONE_TO_ONE and not guessed
+
+
+def _is_plain(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
+    """Whether the packet has a time, is shown, changes no settings, and (in MPEG-4 Part 2) holds one frame.
+
+    There, a frame that was "not coded" is a bare header, and DivX packs two frames (start code 00 00 01 B6) into
+    one packet. A frame that is coded needs a bit for each macroblock of 16 x 16 pixels.
+    """
+    if packet.pts is None or packet.is_discard or packet.has_sidedata("new_extradata"):
+        return False
+    if stream.codec_context.name != "mpeg4":
+        return True
+    least = 8 + stream.width * stream.height // (16 * 16 * 8)
+    return packet.size > least and bytes(packet).count(b"\0\0\1\xb6") == 1
+
+
+def _decode_some(path: Path, index: _Index, wanted: Iterable[int]) -> _Decoded | None:
+    """The wanted frames, decoded from the key frames before them on.
+
+    None when that does not pay, or when what decodes is not what the packets promised.
+    """
+    entries = index.entries
+    shown = sorted(range(len(entries)), key=lambda i: entries[i].pts)  # packets in the order of display
+    stretches = _stretches(entries, [shown[i] for i in wanted])
+    if sum(map(len, stretches)) >= _WHOLE_FROM * len(entries):
+        return None
+    missing = {entries[shown[i]].pts: i for i in wanted}
+    images: dict[int, Image] = {}
+    with _video(path) as (container, stream):
+        packets, position = (packet for packet in container.demux(stream) if packet.size), 0
+        for stretch in stretches:
+            part = itertools.islice(packets, stretch.start - position, stretch.stop - position)
+            position = stretch.stop
+            found = _pick(_frames(stream, part), entries[stretch.start].pts, missing)
+            if found is None:
+                return None
+            images |= found
+    if len(images) < len(missing):
+        return None
+    base = index.time_base
+    return _Decoded(
+        images, _seconds([float(entries[i].pts) * base.numerator / base.denominator for i in shown], 0.0)
+    )
+
+
+def _stretches(entries: Sequence[_Entry], packets: Iterable[int]) -> list[range]:
+    """The runs of packets to decode: to each given one from the last key frame that is shown no later than it.
+
+    (The key frame just before it may be shown after it, and then it needs the one before that.)
+    """
+    runs: list[range] = []
+    for packet in sorted(packets):
+        pts = entries[packet].pts
+        start = next(i for i in range(packet, -1, -1) if entries[i].is_key and entries[i].pts <= pts)
+        while runs and start <= runs[-1].stop:
+            start = min(start, runs.pop().start)
+        runs.append(range(start, packet + 1))
+    return runs
+
+
+def _frames(stream: VideoStream, packets: "Iterable[Packet[VideoStream]]") -> Iterator[av.VideoFrame]:
+    """What a run of packets decodes to when nothing is known from before it."""
+    for packet in packets:
+        yield from stream.codec_context.decode(packet)
+    yield from stream.codec_context.decode(None)  # what it holds back to put frames in order
+    stream.codec_context.flush_buffers()
+
+
+def _pick(frames: Iterable[av.VideoFrame], start: int, wanted: Mapping[int, int]) -> dict[int, Image] | None:
+    """The wanted frames ({pts: position}) among those of a run whose key frame is shown at `start`.
+
+    None unless the run begins with an intra frame shown at `start`, goes on in the order of display, undamaged,
+    and has no fields of their own (interlaced H.264 can store a frame in two packets).
+    """
+    images: dict[int, Image] = {}
+    before: int | None = None
+    for frame in frames:
+        if frame.pts is None or frame.pts < start:  # it leads the key frame and lacks what it refers to
+            continue
+        begins = frame.pts == start and frame.pict_type == PictureType.I
+        if (
+            (not begins if before is None else frame.pts <= before)
+            or frame.is_corrupt
+            or frame.interlaced_frame
+        ):
+            return None
+        before = frame.pts
+        if before in wanted:
+            images[wanted[before]] = _upright(frame)
+    return images
 
 
 def _decode(path: Path, wanted: set[int]) -> _Decoded:
@@ -158,58 +295,13 @@ def _upright(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
 
-def _refuse_if_cut_off(path: Path) -> None:
-    """Compare the length that the container announces with the file's: decoders play a cut file silently."""
+def _refuse_if_cut_off(path: Path) -> bool:
+    """Compare the length that the container announces with the file's; whether it announces one."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        announced = _announced_length(file, size)
+        announced = announced_length(file, size)
     if announced > size:
         raise MediaError(
             f"cut off: the container announces {announced} bytes and the file has {size}", where=str(path)
         )
-
-
-def _announced_length(file: BinaryIO, size: int) -> int:
-    """Bytes that the container says it has; 0 when it does not say (MPEG-TS, a live or unfinished file)."""
-    head = file.read(12)
-    if head[:4] == b"RIFF":
-        return 8 + int.from_bytes(head[4:8], "little") - _RIFF_SLACK_BYTES
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return _end_of_segment(file)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return _end_of_boxes(file, size)
-    return 0
-
-
-def _end_of_boxes(file: BinaryIO, size: int) -> int:
-    """MP4 and MOV: walk the top-level boxes, each [length: 4 bytes][type: 4][length: 8 if the first is 1]."""
-    position = 0
-    while position + 8 <= size:
-        file.seek(position)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:], "big")
-        if length < 8 or not head[4:8].isalnum():  # "to the end of the file", or padding behind the last box
-            return size
-        position += length
-    return position
-
-
-def _end_of_segment(file: BinaryIO) -> int:
-    """Matroska and WebM: the end of the segment, which follows the header; 0 when its length is unknown."""
-    file.seek(4)
-    header = _ebml_length(file)
-    file.seek(header, 1)
-    if file.read(4) != b"\x18\x53\x80\x67":
-        return 0
-    length = _ebml_length(file)
-    return file.tell() + length if length else 0
-
-
-def _ebml_length(file: BinaryIO) -> int:
-    """A length of 1-8 bytes: the leading zero bits of the first, plus one (RFC 8794); 0 if unknown."""
-    first = (file.read(1) or b"\x01")[0]
-    width = 9 - max(first.bit_length(), 1)
-    value = int.from_bytes(bytes([first & (0x7F >> (width - 1))]) + file.read(width - 1), "big")
-    return 0 if value == (1 << 7 * width) - 1 else value
+    return announced > 0
