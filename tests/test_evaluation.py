@@ -71,7 +71,7 @@ def test_the_headline_by_hand():
     assert chosen["target_threshold"]["chosen_on"] == "oracle: EER of the target itself (M)"
     assert (chosen["hter_target_eer"], chosen["eer"], chosen["auc"]) == (0.25, 0.25, 15 / 16)
     assert chosen["tpr_at_fpr"] == {"0.05": 0.75, "0.01": 0.75}
-    assert (chosen["apcer"], chosen["bpcer"]) == ({"print": 0.75}, 0)
+    assert (chosen["apcer"], chosen["bpcer"], chosen["acer"]) == ({"print": 0.75}, 0, 0.375)
     assert chosen["counts"] == {"live": 4, "spoof": 4, "subjects": 4}
 
 
@@ -83,6 +83,20 @@ def test_the_sources_own_test_people_by_hand():
     inside = evaluate(RUN)["chosen"]["inside"]
     assert inside["domains"] == {"C": {"hter": 0, "auc": 1}, "O": {"hter": 0.5, "auc": 2.5 / 4}}
     assert (inside["hter"], inside["auc"]) == (pytest.approx(1 / 3), pytest.approx(7.5 / 9))
+
+
+def test_a_domain_tested_on_itself_shares_no_person():
+    """The same scores as above, of other people of the same domain; the worst species counts in the ACER."""
+    target = TARGET.with_columns(domain=pl.lit("O"), subject=pl.concat_str(pl.lit("t"), "subject"))
+    second = (pl.col("label") == "spoof") & (pl.col("score") > 0.5)
+    target = target.with_columns(attack=pl.when(second).then(pl.lit("cut")).otherwise("attack"))
+    chosen = evaluate(pl.concat([DEV, target]))["chosen"]
+    assert chosen["hter"] == 3 / 8
+    assert chosen["apcer"] == {"cut": 1.0, "print": pytest.approx(2 / 3)}
+    assert chosen["acer"] == 0.5
+    assert chosen["inside"] is None
+    with pytest.raises(ProtocolError, match="person '0' is a source and the target"):
+        evaluate(pl.concat([DEV, TARGET.with_columns(domain=pl.lit("O"))]))
 
 
 def test_the_last_epochs_by_hand():

@@ -1,10 +1,12 @@
 """Who trains, who tests; and that nothing but source validation chooses."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+import official
 from safas.errors import MetricError, ProtocolError
 from safas.protocols import (
     EPOCH_RULE,
@@ -17,12 +19,14 @@ from safas.protocols import (
     inside_rows,
     leave_one_out,
     parse,
+    protocols_named,
     select_epoch,
     source_data,
     source_threshold,
     target_rows,
 )
-from safas.table import SAMPLES, checked_samples
+from safas.sources import read_source
+from safas.table import SAMPLES, checked_samples, is_live
 
 PEOPLE = {"train": range(10), "dev": range(10, 14), "test": range(14, 20)}
 
@@ -265,3 +269,60 @@ def test_the_epoch_is_the_lowest_hter_then_the_highest_auc_then_the_latest():
 
 def test_what_chooses_an_epoch_has_no_place_for_a_targets_number():
     assert [field.name for field in fields(DevRecord)] == ["epoch", "hter", "auc"]
+
+
+def test_the_names_of_the_published_protocols() -> None:
+    four = {"oulu-npu", "casia-fasd", "replay-attack", "msu-mfsd"}
+    ocim = protocols_named("ocim", four)
+    assert [protocol.target for protocol in ocim] == ["oulu-npu", "casia-fasd", "replay-attack", "msu-mfsd"]
+    assert all({*protocol.sources, protocol.target} == four for protocol in ocim)
+    limited = protocols_named("limited", four, "train+test")
+    assert [(set(p.sources), p.target, p.splits) for p in limited] == [
+        ({"msu-mfsd", "replay-attack"}, "casia-fasd", "train+test"),
+        ({"msu-mfsd", "replay-attack"}, "oulu-npu", "train+test"),
+    ]
+    single = protocols_named("single", four)
+    assert len({protocol.name for protocol in single}) == 12
+    assert all(len(protocol.sources) == 1 for protocol in single)
+    assert protocols_named("celeba-spoof", four)[0].name == "celeba-spoof->oulu-npu"
+    assert protocols_named("M,I->C", four)[0].name == "msu-mfsd&replay-attack->casia-fasd"
+    assert protocols_named("C,I->M", {"C", "I", "M"})[0].name == "C&I->M"
+    for odd in ("ocin", "oulu-5", "oulu-3.7"):
+        with pytest.raises(ProtocolError, match="no such protocol"):
+            protocols_named(odd, four)
+
+
+def test_a_domain_is_tested_on_itself_only_where_people_are_kept_apart() -> None:
+    assert Protocol(("C",), "C").inside
+    for splits in ("whole-target", "train+test", "all"):
+        with pytest.raises(ProtocolError, match="among the sources"):
+            Protocol(("C",), "C", splits)
+    with pytest.raises(ProtocolError, match="unknown splits"):
+        Protocol(("C", "M"), "I", "oulu-1")
+
+
+# Published sizes of OULU-NPU's protocols: live and attacks of train, dev and test (its paper, table 3).
+FOLDS = {
+    "oulu-1": ((240, 960), (180, 720), (120, 480)),
+    "oulu-2": ((360, 720), (270, 540), (360, 720)),
+    "oulu-3": ((300, 1200), (225, 900), (60, 240)),
+    "oulu-4": ((200, 400), (150, 300), (20, 40)),
+}
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_the_folds_of_oulu_have_their_published_sizes(name: str, tmp_path: Path) -> None:
+    """And hold what the owners' lists name, as the paper's rules give them in `official.oulu`."""
+    root = official.oulu(tmp_path / "oulu")
+    samples = read_source("oulu-npu", root)
+    folds = protocols_named(name, ["oulu-npu"])
+    assert len(folds) == (6 if name in ("oulu-3", "oulu-4") else 1)
+    for number, protocol in enumerate(folds, start=1):
+        data = source_data(protocol, samples)
+        parts = {"Train": data.train, "Dev": data.dev, "Test": target_rows(protocol, samples)}
+        assert inside_rows(protocol, samples).is_empty()
+        for (split, rows), (live, spoof) in zip(parts.items(), FOLDS[name], strict=True):
+            assert (is_live(rows).sum(), (~is_live(rows)).sum()) == (live, spoof)
+            fold = f"_{number}" if len(folds) > 1 else ""
+            listed = (root / f"Protocols/Protocol_{name[-1]}/{split}{fold}.txt").read_text().split()
+            assert {line.partition(",")[2] for line in listed} == set(rows["video"])

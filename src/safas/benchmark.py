@@ -20,13 +20,14 @@ from safas.batches import CropStore
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.protocols import (
+    OULU,
     SOURCE_DEV,
     SOURCE_TEST,
     TARGET,
     Protocol,
     inside_rows,
     leave_one_out,
-    parse,
+    protocols_named,
     source_data,
     target_rows,
 )
@@ -49,6 +50,7 @@ _GRIDS = (  # (how the epoch is chosen, the number, the caption)
     ("chosen", "hter", "HTER in percent on the unseen domain, epoch and threshold from source validation"),
     ("chosen", "auc", "AUC in percent on the unseen domain, epoch from source validation"),
     ("chosen", "inside/hter", "HTER in percent inside: new people of the training domains"),
+    ("chosen", "acer", "ACER in percent, epoch and threshold from the set's own dev split"),
     ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
     (
         "oracle",
@@ -119,8 +121,13 @@ def is_simulated(samples: pl.DataFrame) -> bool:
 def protocols_of(
     names: Sequence[str], samples: pl.DataFrame, splits: str = "official"
 ) -> tuple[Protocol, ...]:
-    """The named protocols ("A,B,C->D"), checked against the samples; none named: each domain left out in turn."""
-    protocols = [parse(name, splits) for name in names] or leave_one_out(samples["domain"].unique(), splits)
+    """The named protocols (`safas.protocols.protocols_named`), checked against the samples.
+
+    None named: each domain left out in turn.
+    """
+    domains = samples["domain"].unique().sort().to_list()
+    protocols = [protocol for name in names for protocol in protocols_named(name, domains, splits)]
+    protocols = protocols or leave_one_out(domains, splits)
     for protocol in protocols:  # a slip in the last one must not come to light after hours
         source_data(protocol, samples)
         target_rows(protocol, samples)
@@ -235,7 +242,8 @@ def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
     grids = [
         _grid(by_protocol, pick, name, f"{caption} ({told})")
         for pick, name, caption in _GRIDS
-        if all(name in row.numbers for rows in by_protocol.values() for row in _picked(rows, pick).values())
+        if (name != "acer" or set(by_protocol) <= set(OULU))
+        and all(name in row.numbers for rows in by_protocol.values() for row in _picked(rows, pick).values())
     ]
     singles = [
         result_table(f"{protocol}: errors in percent ({told})", rows)
@@ -265,7 +273,8 @@ def _grid(
         protocol: {method: row.numbers[name] for method, row in _picked(rows, pick).items()}
         for protocol, rows in by_protocol.items()
     }
-    return grid_table(caption, numbers, lower=name != "auc", oracle=pick == "oracle")
+    folds = set(numbers) <= set(OULU)
+    return grid_table(caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=folds)
 
 
 def _picked(rows: Mapping[str, Sequence[Row]], pick: str) -> dict[str, Row]:

@@ -88,7 +88,8 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates:
     chosen: the epoch chosen on source validation. `epoch`; `rule` (in words); `threshold` {value, chosen_on};
     `hter` (at that threshold: the headline); `target_threshold` {value, chosen_on}; `hter_target_eer` (at
     that one, fixed on the target); `eer`; `auc`; `tpr_at_fpr` {"0.05", "0.01"}; `apcer` {species: rate} and
-    `bpcer` at `threshold`; `counts` {live, spoof, subjects}; `intervals` of hter, hter_target_eer, eer, auc
+    `bpcer` at `threshold`, `acer`, the mean of that and the worst species' rate; `counts` {live, spoof,
+    subjects}; `intervals` of hter, hter_target_eer, eer, auc
     and tpr_at_fpr: 95 % [low, high] by bootstrap over the target's people (`replicates` draws from `seed`),
     null with fewer than two of them; the source threshold stays fixed, the target's EER threshold is derived
     anew in each; `inside` {hter, auc, domains {name: {hter, auc}}}: the sources' test people at `threshold`,
@@ -130,16 +131,18 @@ def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: 
         bootstrap_interval, scores=values, live=live, groups=people, seed=seed, replicates=replicates
     )
     enough = np.unique(people).size > 1
+    species = rows["attack"].to_numpy()[~live]
+    accepted = apcer(scores=values[~live], species=species, threshold=threshold.value)
+    rejected = bpcer(scores=values[live], threshold=threshold.value)
     return {
         "epoch": epoch,
         "threshold": asdict(threshold),
         "target_threshold": asdict(_target_threshold(rows)),
         **_numbers(rows, threshold),
         "intervals": _nested({name: list(interval(s)) if enough else None for name, s in statistics.items()}),
-        "apcer": apcer(
-            scores=values[~live], species=rows["attack"].to_numpy()[~live], threshold=threshold.value
-        ),
-        "bpcer": bpcer(scores=values[live], threshold=threshold.value),
+        "apcer": accepted,
+        "bpcer": rejected,
+        "acer": (max(accepted.values()) + rejected) / 2,
         "counts": {
             "live": int(live.sum()),
             "spoof": int((~live).sum()),
@@ -283,9 +286,16 @@ def _check_roles(scores: pl.DataFrame) -> None:
     for role in (SOURCE_DEV, TARGET):
         if not domains[role]:
             raise ProtocolError(f"no row of role {role!r}", where="scores", remedy="Score these videos too.")
-    both = sorted(domains[TARGET] & (domains[SOURCE_DEV] | domains[SOURCE_TEST]))
+    if domains[TARGET] == domains[SOURCE_DEV] and not domains[SOURCE_TEST]:  # one domain, tested on itself
+        keys = ["dataset", "domain", "subject"]
+        people = {role: set(scores.filter(role=role).select(keys).rows()) for role in (SOURCE_DEV, TARGET)}
+        both = sorted(f"person {who[-1]!r}" for who in people[TARGET] & people[SOURCE_DEV])
+    else:
+        both = [
+            f"domain {d!r}" for d in sorted(domains[TARGET] & (domains[SOURCE_DEV] | domains[SOURCE_TEST]))
+        ]
     if both:
-        raise ProtocolError(f"domain {both[0]!r} is a source and the target", where="scores")
+        raise ProtocolError(f"{both[0]} is a source and the target", where="scores")
 
 
 def _check_epochs(choice: Choice, target: Mapping[int, pl.DataFrame]) -> None:

@@ -1,5 +1,8 @@
 """Who trains, who tests, which rows; and the named rules by which a threshold and an epoch are chosen.
 
+`protocols_named` knows the published ones by their names: "ocim", "limited", "single", "celeba-spoof", "oulu-1" ...
+"oulu-4", and "A->A" for a set's own train, dev and test.
+
 Training gets a `SourceData` and nothing else: it holds rows of the source domains only and refuses any other.
 The threshold and the epoch are chosen by functions that take source-validation scores and refuse any other.
 """
@@ -24,13 +27,48 @@ EPOCH_RULE = "lowest HTER on source validation, then highest AUC there, then the
 ORACLE_RULE = "oracle: lowest HTER on the target itself, then highest AUC there, then the later epoch"
 
 
+Allowed = Mapping[str, tuple[str, ...]]  # column -> the values that its rows may have there
+
+
 @dataclass(frozen=True)
 class Splits:
-    """Which official splits serve for what: the sources' `train` and `dev`, the target's `test`."""
+    """Which official splits serve for what: the sources' `train` and `dev`, the target's `test`.
+
+    `seen` and `unseen` narrow these down by other columns: what training and validation, or the test, may hold.
+    """
 
     train: tuple[str, ...]
     dev: tuple[str, ...]  # a source with no row of these has some of its people held out from `train` instead
     test: tuple[str, ...]
+    seen: Allowed = field(default_factory=dict)
+    unseen: Allowed = field(default_factory=dict)
+
+    @property
+    def keeps_people_apart(self) -> bool:
+        """Whether a domain can be tested on itself: none of the test splits is trained or validated on."""
+        return bool(self.dev) and not set(self.test) & {*self.train, *self.dev}
+
+
+def _oulu_splits() -> dict[str, Splits]:
+    """OULU-NPU's protocols (its paper, table 3): new sessions, new instruments, a new phone, and all at once."""
+    phones = tuple(f"phone/{number}" for number in range(1, 7))
+    sessions: tuple[Allowed, Allowed] = ({"session": ("1", "2")}, {"session": ("3",)})
+    instruments: tuple[Allowed, Allowed] = (
+        {"instrument": ("", "print/1", "display/1")},
+        {"instrument": ("", "print/2", "display/2")},
+    )
+    made = {"oulu-1": sessions, "oulu-2": instruments}
+    for fold, phone in enumerate(phones, start=1):
+        others: Allowed = {"device": tuple(other for other in phones if other != phone)}
+        made[f"oulu-3.{fold}"] = (others, {"device": (phone,)})
+        made[f"oulu-4.{fold}"] = (
+            {**sessions[0], **instruments[0], **others},
+            {**sessions[1], **instruments[1], "device": (phone,)},
+        )
+    return {
+        name: Splits(("train",), ("dev",), ("test",), seen, unseen)
+        for name, (seen, unseen) in sorted(made.items())
+    }
 
 
 SPLITS: Mapping[str, Splits] = {
@@ -43,13 +81,23 @@ SPLITS: Mapping[str, Splits] = {
     # the public code of SA-FAS: everything on either side; validation people are held out
     "all": Splits(("train", "dev", "test"), (), ("train", "dev", "test")),
 }
+OULU: Mapping[str, Splits] = _oulu_splits()  # OULU-NPU's own four protocols, the last two with six folds
+
+# The sets by the letters of the published tables.
+LETTERS: Mapping[str, str] = {
+    "O": "oulu-npu",
+    "C": "casia-fasd",
+    "I": "replay-attack",
+    "M": "msu-mfsd",
+}
 
 
 @dataclass(frozen=True)
 class Protocol:
     """Train on the `sources`, test on the `target`; `splits` names one of SPLITS. One source suits ERM.
 
-    Raises ProtocolError when the three contradict each other or `splits` is unknown.
+    A domain may be tested on itself where the splits keep people apart. Raises ProtocolError when the three
+    contradict each other or `splits` is unknown.
     """
 
     sources: tuple[str, ...]
@@ -61,20 +109,32 @@ class Protocol:
             raise ProtocolError("a protocol needs a source and a target", remedy="Write it like 'A,B,C->D'.")
         if len(set(self.sources)) < len(self.sources):
             raise ProtocolError("a source is named twice", where=self.name)
-        if self.target in self.sources:
+        if self.splits not in SPLITS and not (self.splits in OULU and self.inside):
+            raise ProtocolError(
+                f"unknown splits {self.splits!r}", where=self.name, remedy=f"Known: {', '.join(SPLITS)}."
+            )
+        if self.target in self.sources and not (self.inside and self.rule.keeps_people_apart):
             raise ProtocolError(
                 f"the target {self.target!r} is among the sources",
                 where=self.name,
                 remedy="Test on a domain that is not trained on.",
             )
-        if self.splits not in SPLITS:
-            raise ProtocolError(
-                f"unknown splits {self.splits!r}", where=self.name, remedy=f"Known: {', '.join(SPLITS)}."
-            )
+
+    @property
+    def rule(self) -> Splits:
+        """What `splits` stands for."""
+        return OULU[self.splits] if self.splits in OULU else SPLITS[self.splits]
+
+    @property
+    def inside(self) -> bool:
+        """Whether one domain is trained and tested on: new people, but no new place."""
+        return self.sources == (self.target,)
 
     @property
     def name(self) -> str:
-        """As printed and as `parse` reads it: "laptop&phone&tablet->webcam"."""
+        """As printed and as `protocols_named` reads it: "laptop&phone&tablet->webcam", or "oulu-3.2"."""
+        if self.splits in OULU:
+            return self.splits
         return f"{'&'.join(self.sources)}->{self.target}"
 
 
@@ -110,6 +170,41 @@ def parse(text: str, splits: str = "official") -> Protocol:
     return Protocol(names, target.strip(), splits)
 
 
+def protocols_named(text: str, domains: Iterable[str], splits: str = "official") -> list[Protocol]:
+    """The protocols of a name or of "A,B,C->D"; the letters O, C, I, M are the four sets unless a domain has that name.
+
+    "ocim": each of the four left out. "limited": M and I only, tested on C and O. "single": each of the four alone on
+    each other one. "celeba-spoof": CelebA-Spoof alone on each of the four. "oulu-3": its six folds; "oulu-3.2": one.
+    Raises ProtocolError for anything else.
+    """
+    known, letters = set(domains), list(LETTERS.values())
+    if text in OULU:
+        return [Protocol(("oulu-npu",), "oulu-npu", text)]
+    if text in ("oulu-3", "oulu-4"):
+        return [Protocol(("oulu-npu",), "oulu-npu", name) for name in OULU if name.startswith(f"{text}.")]
+    groups: Mapping[str, list[tuple[tuple[str, ...], str]]] = {
+        "ocim": [(tuple(one for one in letters if one != target), target) for target in letters],
+        "limited": [(("msu-mfsd", "replay-attack"), target) for target in ("casia-fasd", "oulu-npu")],
+        "single": [((source,), target) for source in letters for target in letters if source != target],
+        "celeba-spoof": [(("celeba-spoof",), target) for target in letters],
+    }
+    if text.lower() in groups:
+        return [Protocol(sources, target, splits) for sources, target in groups[text.lower()]]
+    if "->" not in text:
+        raise ProtocolError(
+            "no such protocol",
+            where=repr(text),
+            remedy=f"Write it like 'A,B,C->D', or name one of {', '.join(groups)}, oulu-1 ... oulu-4.",
+        )
+    plain = parse(text, splits)
+    sources = tuple(_spelled_out(name, known) for name in plain.sources)
+    return [Protocol(sources, _spelled_out(plain.target, known), splits)]
+
+
+def _spelled_out(name: str, known: set[str]) -> str:
+    return name if name in known else LETTERS.get(name, name)
+
+
 def leave_one_out(domains: Iterable[str], splits: str = "official") -> list[Protocol]:
     """For each domain, in sorted order, the protocol that tests on it and trains on all others."""
     names = sorted(set(domains))
@@ -127,11 +222,11 @@ def source_data(protocol: Protocol, samples: pl.DataFrame, *, seed: int = 0) -> 
     no rows to train on or one label only, or one with too few people to hold some out.
     """
     _check_domains(protocol, samples)
-    rule, train, dev, held_out = SPLITS[protocol.splits], [], [], {}
+    rule, train, dev, held_out = protocol.rule, [], [], {}
     for domain in protocol.sources:
         rows = samples.filter(pl.col("domain") == domain)
-        for_train = rows.filter(pl.col("split").is_in(rule.train))
-        for_dev = rows.filter(pl.col("split").is_in(rule.dev))
+        for_train = rows.filter(pl.col("split").is_in(rule.train), *_within(rule.seen))
+        for_dev = rows.filter(pl.col("split").is_in(rule.dev), *_within(rule.seen))
         _check_labels(for_train, domain, rule.train, protocol)
         if not for_dev.is_empty():
             _check_labels(for_dev, domain, rule.dev, protocol)
@@ -148,18 +243,26 @@ def source_data(protocol: Protocol, samples: pl.DataFrame, *, seed: int = 0) -> 
 def target_rows(protocol: Protocol, samples: pl.DataFrame) -> pl.DataFrame:
     """The target's rows to test on. Raises ProtocolError for an unknown domain or one with one label only."""
     _check_domains(protocol, samples)
-    rule = SPLITS[protocol.splits]
-    rows = samples.filter((pl.col("domain") == protocol.target) & pl.col("split").is_in(rule.test))
+    rule = protocol.rule
+    of_target = (pl.col("domain") == protocol.target) & pl.col("split").is_in(rule.test)
+    rows = samples.filter(of_target, *_within(rule.unseen))
     _check_labels(rows, protocol.target, rule.test, protocol)
     return rows
 
 
 def inside_rows(protocol: Protocol, samples: pl.DataFrame) -> pl.DataFrame:
-    """The sources' test rows: unseen people of seen domains. None of them where the splits train on these."""
+    """The sources' test rows: unseen people of seen domains. None of them where the splits train on these.
+
+    None either where the one domain is its own target: there the target's rows are these.
+    """
     _check_domains(protocol, samples)
-    if "test" in SPLITS[protocol.splits].train:
+    if protocol.inside or "test" in protocol.rule.train:
         return samples.clear()
     return samples.filter(pl.col("domain").is_in(protocol.sources) & (pl.col("split") == "test"))
+
+
+def _within(allowed: Allowed) -> list[pl.Expr]:
+    return [pl.col(column).is_in(values) for column, values in allowed.items()]
 
 
 @dataclass(frozen=True)

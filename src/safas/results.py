@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "hter_target_eer": "HTER at target EER (oracle)",
     "inside/hter": "HTER inside",
 }
-LOWER_IS_BETTER = frozenset(("hter", "hter_target_eer", "inside/hter", "eer"))
+LOWER_IS_BETTER = frozenset(("hter", "hter_target_eer", "inside/hter", "eer", "acer"))
 
 # The three ways to choose an epoch: key of the result -> title. The first is the headline.
 PICKS: Mapping[str, str] = {
@@ -102,7 +102,7 @@ def over_seeds(results: Sequence[Result]) -> list[Row]:
 def _row(pick: str, part: Mapping[str, Any]) -> Row:
     intervals = _flat(part["intervals"])
     numbers = {}
-    for name in (*COLUMNS, "eer"):
+    for name in (*COLUMNS, "eer", "acer"):
         value = _flat(part).get(name)
         if value is not None:
             interval = intervals.get(name)

@@ -62,16 +62,26 @@ def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
 
 
 def grid_table(
-    caption: str, numbers: Mapping[str, Mapping[str, Number]], *, lower: bool = True, oracle: bool = False
+    caption: str,
+    numbers: Mapping[str, Mapping[str, Number]],
+    *,
+    lower: bool = True,
+    oracle: bool = False,
+    folds: bool = False,
 ) -> Table:
-    """One number for each protocol (a row) and method (a column), and its mean over the protocols."""
+    """One number for each protocol (a row) and method (a column), and its mean over the protocols.
+
+    With `folds` the protocols are folds of one: the mean has its standard deviation over them (divisor n - 1).
+    """
     methods = list(next(iter(numbers.values())))
     rows = []
     for protocol, line in numbers.items():
         best = _best(list(line.values()), lower=lower)
         rows.append((Cell(protocol), *(_cell(line[method], best) for method in methods)))
     if len(numbers) > 1:
-        means = [Number(float(np.mean([line[m].value for line in numbers.values()]))) for m in methods]
+        values = {m: [line[m].value for line in numbers.values()] for m in methods}
+        std = (lambda of: float(np.std(of, ddof=1))) if folds else (lambda _: None)
+        means = [Number(float(np.mean(of)), std=std(of)) for of in values.values()]
         best = _best(means, lower=lower)
         rows.append((Cell("mean"), *(_cell(mean, best) for mean in means)))
     return Table(caption, ("", *methods), [Group("", rows, headline=not oracle, oracle=oracle)])
