@@ -6,7 +6,18 @@ from pathlib import Path
 import polars as pl
 
 from safas.errors import InputError
-from safas.sources import casia_fasd, folder, msu_mfsd, oulu_npu, replay_attack, table
+from safas.sources import (
+    casia_fasd,
+    celeba_spoof,
+    folder,
+    msu_mfsd,
+    oulu_npu,
+    replay_attack,
+    rose_youtu,
+    siw,
+    table,
+    wmca,
+)
 from safas.sources.source import Source
 from safas.sources.table import media_root
 from safas.table import checked_samples
@@ -20,6 +31,10 @@ SOURCES: Mapping[str, Source] = {
     "casia-fasd": casia_fasd.SOURCE,
     "replay-attack": replay_attack.SOURCE,
     "msu-mfsd": msu_mfsd.SOURCE,
+    "celeba-spoof": celeba_spoof.SOURCE,
+    "siw": siw.SOURCE,
+    "rose-youtu": rose_youtu.SOURCE,
+    "wmca": wmca.SOURCE,
 }
 
 
