@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,10 +132,15 @@ def test_prepare_says_what_it_left_out_and_what_there_is(
         "1",
     ]
     assert main(arguments) == 0
-    text = capsys.readouterr().out
-    assert "59 crops of 59 videos" in text
-    assert "1 of 60 videos left out" in text
-    assert "west-dan-0 (live): " in text
+    first = capsys.readouterr().out
+    assert main(arguments) == 0
+    again = capsys.readouterr().out
+    for text in (first, again):
+        assert "59 crops of 59 videos" in text
+        assert "1 of 60 videos left out" in text
+        assert "west-dan-0 (live): " in text
+    assert re.search(r"^60 videos in \d+ s, \d+\.\d videos/s$", first, re.MULTILINE)
+    assert "nothing to do: 59 videos are prepared already" in again
 
 
 def test_typed_settings_reach_the_run(run_dir: Path) -> None:

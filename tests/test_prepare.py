@@ -20,7 +20,7 @@ from skimage.transform import rotate
 from conftest import Write
 from safas import prepare as module
 from safas.errors import InputError, TableError
-from safas.faces import Box, square_crop
+from safas.faces import Box, YuNet, aligned_crop, square_crop
 from safas.media import evenly_spaced
 from safas.prepare import PrepareConfig, prepare
 from safas.table import CROPS, SAMPLES, read_table
@@ -96,7 +96,8 @@ def test_crops_rows_and_reasons(
     report = prepare(samples, root, tmp_path / "out", SMALL, boxes, progress=False)
     crops = read_table(tmp_path / "out" / "crops.parquet", CROPS)
     assert (report.videos, report.crops) == (3, 5)
-    assert report.seconds > 0
+    assert report.done == 10
+    assert report.videos_per_s == pytest.approx(10 / report.seconds)
     where = crops.select("video", "frame", "crop").rows()
     assert where == [
         ("b", 2, "crops/mine/b/2.png"),
@@ -114,8 +115,7 @@ def test_crops_rows_and_reasons(
     row = crops.row(1, named=True)
     assert (row["box_x"], row["box_h"], row["detector"]) == (26.0, 20.0, "table")
     assert row["timestamp_s"] == pytest.approx(6 / 15)
-    assert row["landmarks"] is None
-    assert row["detector_score"] is None
+    assert (row["landmarks"], row["detector_score"], row["rotation"]) == (None, None, 0)
     assert pl.read_parquet(tmp_path / "out" / "samples.parquet").equals(samples)
 
 
@@ -159,6 +159,7 @@ def test_a_second_run_reads_no_video(
     second = prepare(samples, root, tmp_path / "out", SMALL, boxes, progress=False)
     assert before == (tree(tmp_path / "out"), times(tmp_path / "out"), times(tmp_path / "out", "*.json"))
     assert (second.videos, second.crops) == (first.videos, first.crops)
+    assert (first.done, second.done, second.videos_per_s) == (10, 0, 0)
     assert second.failures.equals(first.failures)
 
 
@@ -194,6 +195,71 @@ def test_the_largest_box_of_a_frame_counts(tmp_path: Path, root: Path) -> None:
         out = tmp_path / str(order[0]["box_x"])
         prepare(table, root, out, SMALL, pl.DataFrame(order), progress=False)
         assert report_boxes(out, "c") == [20.0]
+
+
+def with_eyes(boxes: pl.DataFrame, eyes: list[float] | None) -> pl.DataFrame:
+    """Boxes on whose upper edge the eyes lie, `eyes` x0 y0 x1 y1 counted from the box's corner."""
+    points = [
+        None if eyes is None else [x + eyes[0], y + eyes[1], x + eyes[2], y + eyes[3]]
+        for x, y in boxes.select("box_x", "box_y").iter_rows()
+    ]
+    return boxes.with_columns(landmarks=pl.Series(points, dtype=pl.List(pl.Float64)))
+
+
+def test_the_tables_eyes_level_the_face(tmp_path: Path, root: Path) -> None:
+    """The eyes of two points, on a slope of 3 in 4, are carried into the row and level the crop."""
+    table = pl.DataFrame([sample("b", "b.avi")])
+    boxes = with_eyes(pl.DataFrame([box("b", i, 20.0, 10.0, 16.0, 20.0) for i in range(8)]), [4, 4, 12, 10])
+    config = replace(SMALL, align=True)
+    prepare(table, root, tmp_path / "out", config, boxes, progress=False)
+    rows = read_table(tmp_path / "out" / "crops.parquet", CROPS)
+    assert rows["landmarks"].to_list() == [[24, 14, 32, 20]] * 2
+    image = evenly_spaced(root / "b.avi", 2)[0].image
+    eyes = np.array([[24, 14], [32, 20]], float)
+    expected = aligned_crop(image, Box(20, 10, 16, 20), eyes, margin=0.25, size=32)
+    crop = cv2.imread(str(tmp_path / "out" / rows["crop"][0]))[:, :, ::-1]
+    assert np.array_equal(crop, expected)
+    assert not np.array_equal(crop, square_crop(image, Box(20, 10, 16, 20), margin=0.25, size=32))
+
+
+def test_other_eyes_are_seen_as_a_change(tmp_path: Path, root: Path) -> None:
+    table = pl.DataFrame([sample("b", "b.avi"), sample("c", "c.png", media="image")])
+    boxes = pl.DataFrame([box(video, i, 20.0, 10.0, 16.0, 20.0) for video in "bc" for i in range(8)])
+    boxes, config = with_eyes(boxes, [4, 4, 12, 10]), replace(SMALL, align=True)
+    assert prepare(table, root, tmp_path, config, boxes, progress=False).done == 2
+    assert prepare(table, root, tmp_path, config, boxes, progress=False).done == 0
+    moved = pl.concat(
+        [with_eyes(boxes.filter(video="b"), [4, 4, 12, 4]), boxes.filter(video="c")],
+    )
+    assert prepare(table, root, tmp_path, config, moved, progress=False).done == 1
+    assert prepare(table, root, tmp_path, config, moved, progress=False).done == 0
+
+
+def test_eyes_that_are_missing_or_wrong(tmp_path: Path, root: Path) -> None:
+    table = pl.DataFrame([sample("b", "b.avi")])
+    boxes = pl.DataFrame([box("b", i, 20.0, 10.0, 16.0, 20.0) for i in range(8)])
+    config = replace(SMALL, align=True)
+    blind = prepare(table, root, tmp_path / "a", config, with_eyes(boxes, None), progress=False)
+    assert "needs the eyes" in blind.failures["reason"][0]
+    for points in ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0, float("nan")], [1.0, 2.0, 3.0, None]):
+        column = pl.Series([points] * 8, dtype=pl.List(pl.Float64))
+        with pytest.raises(TableError, match=r"landmarks of video 'b', frame \d"):
+            prepare(table, root, tmp_path / "b", SMALL, boxes.with_columns(landmarks=column), progress=False)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_from_before_rotation_was_kept_goes_on(
+    tmp_path: Path, root: Path, samples: pl.DataFrame, boxes: pl.DataFrame
+) -> None:
+    """Its row files have no rotation; nothing is done again, and the table says 0."""
+    prepare(samples, root, tmp_path, SMALL, boxes, progress=False)
+    before = tree(tmp_path)
+    for path in (tmp_path / "rows").rglob("*.json"):
+        ended = json.loads(path.read_text())
+        ended["crops"] = [{k: v for k, v in row.items() if k != "rotation"} for row in ended["crops"]]
+        path.write_text(json.dumps(ended))
+    assert prepare(samples, root, tmp_path, SMALL, boxes, progress=False).done == 0
+    assert (tmp_path / "crops.parquet").read_bytes() == before["crops.parquet"]
 
 
 def report_boxes(out: Path, video: str) -> list[float]:
@@ -321,6 +387,42 @@ def test_the_detector_finds_and_levels_the_face(
     assert degrees < -5
     assert np.abs(crop.astype(int) - expected).mean() < 3
     assert np.abs(crop.astype(int) - square_crop(frame, face, margin=0.5, size=160)).mean() > 9
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("media", ["video", "image"])
+def test_what_is_stored_the_wrong_way_up_comes_out_upright(
+    tmp_path: Path,
+    write_video: Write,
+    yunet_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    degrees: int,
+    media: str,
+) -> None:
+    """The stored picture, turned clockwise as the row says, is the photograph: so are box, landmarks and crop."""
+    monkeypatch.setenv("SAFAS_FACE_DETECTOR", str(yunet_file))
+    photo = np.ascontiguousarray(data.astronaut()[:320, 64:384])
+    stored = np.ascontiguousarray(np.rot90(photo, degrees // 90))  # counter-clockwise
+    path = tmp_path / "set" / ("face.mp4" if media == "video" else "face.png")
+    if media == "video":
+        write_video(path, [stored] * 4)
+    else:
+        path.parent.mkdir()
+        path.write_bytes(cv2.imencode(".png", stored[:, :, ::-1])[1].tobytes())
+    config = PrepareConfig(size=128, frames=2, detector="yunet", workers=1)
+    table = pl.DataFrame([sample("face", path.name, media=media)])
+    prepare(table, tmp_path / "set", tmp_path / "out", config, progress=False)
+    rows = read_table(tmp_path / "out" / "crops.parquet", CROPS)
+    assert rows["rotation"].to_list() == [degrees] * (2 if media == "video" else 1)
+    row = rows.row(0, named=True)
+    (face,) = YuNet(yunet_file).detect(photo)
+    assert [row[f"box_{side}"] for side in "xywh"] == pytest.approx(
+        [face.box.x, face.box.y, face.box.w, face.box.h], abs=3
+    )
+    assert row["landmarks"] == pytest.approx(face.landmarks.ravel().tolist(), abs=3)
+    found = Box(*(row[f"box_{side}"] for side in "xywh"))
+    crop = cv2.imread(str(tmp_path / "out" / row["crop"]))[:, :, ::-1]
+    assert np.abs(crop.astype(int) - square_crop(photo, found, margin=0.15, size=128)).mean() < 4
 
 
 def test_a_missing_detector_is_said_before_anything_is_written(

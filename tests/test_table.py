@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from safas.errors import InputError, TableError
-from safas.table import SAMPLES, SCORES, checked, checked_samples, is_live, read_table, write_table
+from safas.table import CROPS, SAMPLES, SCORES, checked, checked_samples, is_live, read_table, write_table
 
 ROW = dict.fromkeys(SAMPLES, "") | {
     "dataset": "set", "domain": "phone", "video": "a", "path": "phone/a.mp4", "media": "video",
@@ -104,3 +104,14 @@ def test_a_missing_file_and_a_file_that_is_no_table_are_named(tmp_path: Path):
     empty.write_bytes(b"")
     with pytest.raises(TableError, match="not a readable table"):
         read_table(empty, SAMPLES)
+
+
+def test_a_table_of_crops_from_before_rotation_was_kept_reads_as_upright(tmp_path: Path):
+    old = {name: kind for name, kind in CROPS.items() if name != "rotation"}
+    row = dict.fromkeys(old, "") | dict.fromkeys((n for n, kind in old.items() if kind == pl.Float64), 0.5)
+    write_table(
+        pl.DataFrame([{**row, "frame": 3, "landmarks": None}], schema=old), tmp_path / "crops.parquet"
+    )
+    table = read_table(tmp_path / "crops.parquet", CROPS)
+    assert table.columns == list(CROPS)
+    assert table["rotation"].to_list() == [0]

@@ -46,8 +46,8 @@ class Box:
 class Face:
     """A found face. `score` in [0, 1], higher = surer.
 
-    `landmarks` [5, 2] in pixels, or None: the person's right eye, left eye, nose tip, right and left corner
-    of the mouth.
+    `landmarks` [5, 2] in pixels: the person's right eye, left eye, nose tip, right and left corner of the mouth.
+    Or [2, 2], the eyes alone, or None.
     """
 
     box: Box
@@ -113,7 +113,7 @@ class YuNet:
     `weights`: an ONNX file; by default `yunet_weights()`. Raises InputError when the file is no such network.
     """
 
-    name = "yunet"
+    sure = 0.9  # no face lying or on its head got more than 0.895 in 120 simulated clips; 43 % of upright ones do
 
     def __init__(self, weights: Path | None = None, *, min_score: float = 0.6) -> None:
         path = weights or yunet_weights()

@@ -24,16 +24,23 @@ import polars as pl
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from safas.boxes import faces_by_video
+from safas.clip import Detector, faces_of_clip, turned
 from safas.errors import InputError, MediaError, TableError
-from safas.faces import Box, Face, Image, YuNet, aligned_crop, square_crop, yunet_weights
+from safas.faces import Face, Image, YuNet, aligned_crop, square_crop, yunet_weights
 from safas.media import Frame, evenly_spaced
 from safas.parallel import each
-from safas.table import BOXES, CROPS, SAMPLES, Schema, checked, write_table
+from safas.table import CROPS, SAMPLES, Schema, checked, write_table
+from safas.uniface import Uniface, uniface_weights
 
 FAILURES: Schema = {name: pl.String() for name in ("dataset", "video", "label", "reason")}
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a third of the default's time for slightly larger files
 
-Find = Callable[[Frame], Face | None]
+# name: (finds or fetches the weights, loads them)
+_DETECTORS: Mapping[str, tuple[Callable[[], Path], Callable[[Path], Detector]]] = {
+    "yunet": (yunet_weights, YuNet),
+    "uniface": (uniface_weights, Uniface),
+}
 
 
 @dataclass(frozen=True)
@@ -42,30 +49,44 @@ class PrepareConfig:
 
     size: int = 128  # pixels: side of the crops
     frames: int = 4  # evenly spaced frames of each video
-    margin: float = 0.15  # added on each side, as a share of the box's longer side
-    align: bool = False  # turn the face until the eyes lie level (needs a detector that finds the eyes)
-    detector: Literal["table", "yunet"] = "table"  # where the boxes come from
+    margin: float = (
+        0.15  # added on each side, as a share of the box's longer side; the papers' tight box is 0
+    )
+    align: bool = (
+        False  # turn the face until the eyes lie level (needs the eyes, from the detector or the table)
+    )
+    detector: Literal["table", "yunet", "uniface"] = "table"
+    """where the boxes come from; a detector also turns clips that are stored lying or on their heads"""
     workers: int | None = None  # processes; None: one a core that this process may use
 
 
 @dataclass(frozen=True, eq=False)
 class PrepareReport:
-    """What is there now: videos with crops, crops, failures (columns: FAILURES); the seconds that it took."""
+    """What is there now: videos with crops, crops, failures (columns: FAILURES).
+
+    And what this run did: `done` videos (failures included; 0 when all had been there) in so many `seconds`.
+    """
 
     videos: int
     crops: int
     failures: pl.DataFrame
+    done: int
     seconds: float
+
+    @property
+    def videos_per_s(self) -> float:
+        """Videos that this run did, by its seconds."""
+        return self.done / self.seconds
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One video, its boxes by frame where the table gives them, a digest of what its crops are made from."""
+    """One video, its faces by frame where the table gives them, a digest of what its crops are made from."""
 
     dataset: str
     video: str
     path: Path
-    boxes: Mapping[int, Box]
+    faces: Mapping[int, Face]
     made_from: str
 
     def row_file(self, out: Path) -> Path:
@@ -82,8 +103,10 @@ def prepare(
 ) -> PrepareReport:
     """Crop the faces of every sample (paths relative to the folder `root`) into the folder `out`.
 
-    `boxes` has the columns of `safas.table.BOXES` and is needed by the detector "table". A video that cannot
-    be read or shows no face becomes a row of failures.parquet with the reason and never stops the run.
+    `boxes` has the columns of `safas.table.BOXES`, maybe `landmarks`, and is needed by the detector "table"; the
+    largest box of a frame counts. A detector's face is one person's throughout the clip, in frames turned upright.
+    A video that cannot be read or shows no face becomes a row of failures.parquet with the reason and never
+    stops the run.
 
     Raises InputError for impossible settings, a missing root, ids that cannot name a file, and a folder that
     was prepared with other settings (naming the setting) or is in other use; SafasError when a process dies.
@@ -102,7 +125,7 @@ def prepare(
             advance()
     crops, failures = _collect(samples, tasks, out)
     videos = crops.select("dataset", "video").n_unique()
-    return PrepareReport(videos, len(crops), failures, time.perf_counter() - start)
+    return PrepareReport(videos, len(crops), failures, len(todo), time.perf_counter() - start)
 
 
 def _checked(config: PrepareConfig, boxes: pl.DataFrame | None) -> Path | None:
@@ -111,19 +134,20 @@ def _checked(config: PrepareConfig, boxes: pl.DataFrame | None) -> Path | None:
         value = getattr(config, name)
         if value is not None and not value >= least:
             raise InputError(f"{name} = {value}", where="prepare", remedy=f"The least is {least}.")
-    if config.detector == "yunet":
-        return yunet_weights()
-    if config.align:
+    if config.detector != "table":
+        find, _ = _DETECTORS[config.detector]
+        return find()
+    if boxes is None:
+        raise InputError("detector = table, and there is no table of boxes", remedy="Use detector = yunet.")
+    if config.align and "landmarks" not in boxes.columns:
         raise InputError(
             "align = True needs the eyes, and the table gives boxes only", remedy="Use detector = yunet."
         )
-    if boxes is None:
-        raise InputError("detector = table, and there is no table of boxes", remedy="Use detector = yunet.")
     return None
 
 
 def _tasks(samples: pl.DataFrame, root: Path, boxes: pl.DataFrame | None) -> list[_Task]:
-    of_video = {} if boxes is None else _boxes_by_video(boxes)
+    of_video = {} if boxes is None else faces_by_video(boxes)
     tasks = []
     for dataset, video, relative in samples.select("dataset", "video", "path").iter_rows():
         _refuse_odd_id(dataset)
@@ -131,16 +155,6 @@ def _tasks(samples: pl.DataFrame, root: Path, boxes: pl.DataFrame | None) -> lis
         path, found = root / relative, of_video.get(video, {})
         tasks.append(_Task(dataset, video, path, found, _made_from(path, found)))
     return tasks
-
-
-def _boxes_by_video(boxes: pl.DataFrame) -> dict[str, dict[int, Box]]:
-    """The largest box of each frame; boxes without area (some sets' way to say "no face") are dropped."""
-    boxes = checked(boxes, BOXES, "the table of boxes").select(*BOXES)
-    boxes = boxes.filter((pl.col("box_w") > 0) & (pl.col("box_h") > 0))
-    found: dict[str, dict[int, Box]] = {}
-    for video, frame, x, y, w, h in boxes.sort(pl.col("box_w") * pl.col("box_h")).iter_rows():
-        found.setdefault(video, {})[frame] = Box(x, y, w, h)
-    return found
 
 
 def _refuse_odd_id(name: str | None) -> None:
@@ -154,10 +168,14 @@ def _refuse_odd_id(name: str | None) -> None:
         )
 
 
-def _made_from(path: Path, boxes: Mapping[int, Box]) -> str:
-    """A digest of the file's size and time of change and of the boxes."""
+def _made_from(path: Path, faces: Mapping[int, Face]) -> str:
+    """A digest of the file's size and time of change, and of the boxes and landmarks."""
     state = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
-    return hashlib.sha256(repr((state, sorted(boxes.items(), key=lambda item: item[0]))).encode()).hexdigest()
+    given: tuple[Any, ...] = (state, [(frame, faces[frame].box) for frame in sorted(faces)])
+    points = {frame: face.landmarks for frame, face in sorted(faces.items()) if face.landmarks is not None}
+    if points:
+        given += ([(frame, point.tolist()) for frame, point in points.items()],)
+    return hashlib.sha256(repr(given).encode()).hexdigest()
 
 
 def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -> None:
@@ -206,10 +224,9 @@ def _ended(task: _Task, out: Path) -> dict[str, Any] | None:
 def _prepare_video(task: _Task, out: Path, config: PrepareConfig, weights: Path | None) -> None:
     """One idempotent task: crops first, then the row file that says that they are complete."""
     _forget(task, out)
-    find = _finder(task, weights)
     reason: str | None = None
     try:
-        crops = list(_crops(task, config, find))
+        crops = list(_crops(task, config, weights))
     except (MediaError, InputError) as error:
         crops, reason = [], error.what  # without the path, which differs between machines
     if not crops and reason is None:
@@ -230,33 +247,33 @@ def _forget(task: _Task, out: Path) -> None:
         (out / row["crop"]).unlink(missing_ok=True)
 
 
-def _finder(task: _Task, weights: Path | None) -> Find:
-    """How the face of a frame is found: the largest one of the detector's, or the table's."""
-    if weights is None:
-        return lambda frame: Face(task.boxes[frame.index], None, 1.0) if frame.index in task.boxes else None
-    detector = _yunet(weights)
-    return lambda frame: next(iter(detector.detect(frame.image)), None)
-
-
 @functools.lru_cache(maxsize=1)
-def _yunet(weights: Path) -> YuNet:
+def _detector(name: str, weights: Path) -> Detector:
     """One network a process: loading it takes longer than a frame."""
-    return YuNet(weights)
+    _, load = _DETECTORS[name]
+    return load(weights)
 
 
-def _crops(task: _Task, config: PrepareConfig, find: Find) -> Iterator[tuple[dict[str, Any], Image]]:
-    """(row of CROPS, uint8 [size, size, 3] RGB) of each chosen frame that shows a face."""
-    for frame in evenly_spaced(task.path, config.frames):
-        face = find(frame)
-        if face is None:
-            continue
-        yield _row(task, frame, face, config), _crop(frame.image, face, config)
+def _crops(
+    task: _Task, config: PrepareConfig, weights: Path | None
+) -> Iterator[tuple[dict[str, Any], Image]]:
+    """(row of CROPS, uint8 [size, size, 3] RGB) of each chosen frame that shows the face."""
+    frames = evenly_spaced(task.path, config.frames)
+    degrees, faces = 0, [task.faces.get(frame.index) for frame in frames]
+    if weights is not None:
+        degrees, faces = faces_of_clip([frame.image for frame in frames], _detector(config.detector, weights))
+    for frame, face in zip(frames, faces, strict=True):
+        if face is not None:
+            row = _row(task, frame, face, config)
+            yield row | {"rotation": degrees}, _crop(turned(frame.image, degrees), face, config)
 
 
 def _crop(image: Image, face: Face, config: PrepareConfig) -> Image:
-    if config.align and face.landmarks is not None:
-        return aligned_crop(image, face.box, face.landmarks, margin=config.margin, size=config.size)
-    return square_crop(image, face.box, margin=config.margin, size=config.size)
+    if not config.align:
+        return square_crop(image, face.box, margin=config.margin, size=config.size)
+    if face.landmarks is None:
+        raise InputError("align = True needs the eyes, and the table gives none for a frame of this video")
+    return aligned_crop(image, face.box, face.landmarks, margin=config.margin, size=config.size)
 
 
 def _row(task: _Task, frame: Frame, face: Face, config: PrepareConfig) -> dict[str, Any]:
@@ -305,6 +322,9 @@ def _collect(samples: pl.DataFrame, tasks: Sequence[_Task], out: Path) -> tuple[
         if ended["reason"]:
             failures.append((task.dataset, task.video, label, ended["reason"]))
     crop_table = pl.DataFrame(crops, schema=dict(CROPS)).sort("dataset", "video", "frame")
+    crop_table = crop_table.with_columns(
+        pl.col("rotation").fill_null(0)
+    )  # rows from before there was this column
     failure_table = pl.DataFrame(failures, schema=dict(FAILURES), orient="row").sort("dataset", "video")
     write_table(samples, out / "samples.parquet")
     write_table(crop_table, out / "crops.parquet")

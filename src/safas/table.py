@@ -28,7 +28,8 @@ SAMPLES: Schema = {
     )
 }  # fmt: skip
 
-# One row a face in the upright frame: box in pixels (top left, width, height).
+# One row a face in the upright frame: box in pixels (top left, width, height). A further column `landmarks`, if
+# there is one, is that of CROPS, or null; x0 y0 x1 y1, the eyes alone, will do.
 BOXES: Schema = {
     "video": pl.String(),
     "frame": pl.Int64(),  # index in the decoded stream
@@ -40,7 +41,9 @@ CROPS: Schema = {
     "dataset": pl.String(),
     **BOXES,
     "timestamp_s": pl.Float64(),
-    "landmarks": pl.List(pl.Float64()),  # x0 y0 ... x4 y4 in pixels of the upright frame, or null
+    "rotation": pl.Int64(),  # degrees clockwise that made the frame upright, beyond what the file itself asks for
+    # in pixels of the upright frame: the person's right eye, left eye (and nose, right, left corner of the mouth)
+    "landmarks": pl.List(pl.Float64()),  # x0 y0 x1 y1 (... x4 y4), or null
     "detector": pl.String(),
     "detector_score": pl.Float64(),
     "crop": pl.String(),
@@ -65,6 +68,9 @@ SCORES: Schema = {
 _IDENTITY = ("dataset", "domain", "video", "path", "subject")
 _UNKNOWN_PEOPLE = "Where people are not known, give each video a subject of its own."
 
+# A column that came later; what a table from before it means.
+_LATER = {"rotation": 0}
+
 _ALLOWED = {"label": LABELS, "split": SPLITS, "media": MEDIA, "attack": ATTACKS}
 
 
@@ -76,8 +82,12 @@ def is_live(table: pl.DataFrame) -> np.ndarray:
 def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """The table with the schema's columns first, cast to its types; further columns are kept behind them.
 
+    `rotation`, which older tables of crops lack, is filled with 0.
+
     Raises TableError naming the column, and the first row that breaks a rule.
     """
+    later = {name: value for name, value in _LATER.items() if name in schema and name not in table.columns}
+    table = table.with_columns(pl.lit(value).alias(name) for name, value in later.items())
     missing = [name for name in schema if name not in table.columns]
     if missing:
         raise TableError(

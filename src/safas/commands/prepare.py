@@ -34,9 +34,14 @@ class Command:
         boxes = read_boxes(self.source, self.root, samples) if needed else None
         report = prepare(samples, media_root(self.root), self.out, self.settings, boxes)
         console = output()
+        if report.done:
+            took = f"{report.done} videos in {report.seconds:.0f} s, {report.videos_per_s:.1f} videos/s"
+        else:
+            took = f"nothing to do: {report.videos} videos are prepared already"
+        say(console, took)
         say(
             console,
-            f"{report.crops} crops of {report.videos} videos in {self.out} ({report.seconds:.0f} s); "
+            f"{report.crops} crops of {report.videos} videos in {self.out}; "
             f"{len(report.failures)} of {len(samples)} videos left out",
         )
         for dataset, video, label, reason in report.failures.head(20).iter_rows():
