@@ -4,11 +4,13 @@ The names are spelled out here from the sets' descriptions, without the readers'
 """
 
 import os
+import re
 from itertools import product
 from pathlib import Path
 
 import av
 import numpy as np
+from skimage import data
 
 
 def clip(path: Path, seed: int = 0, frames: int = 3) -> Path:
@@ -22,6 +24,39 @@ def clip(path: Path, seed: int = 0, frames: int = 3) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+def photo_clip(path: Path) -> Path:
+    """A real photograph of a face (scikit-image's astronaut), two frames, in the codec that its ending calls for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    face = np.ascontiguousarray(data.astronaut()[:256, 64:384])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg" if path.suffix == ".avi" else "libx264", rate=25)
+        stream.height, stream.width = face.shape[:2]
+        stream.pix_fmt = "yuvj420p" if path.suffix == ".avi" else "yuv420p"
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(face, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def four_small_sets(top: Path) -> dict[str, Path]:
+    """Two people of train and test each (and dev where there is one), every clip the same photograph."""
+    few = {
+        "oulu-npu": [n for n in oulu_names() if re.search("/1_[13]_(01|02|21|36)_", n)],
+        "casia-fasd": [n for n in casia_names() if n.split("/")[1] in ("1", "2")],
+        "replay-attack": [
+            n for n in replay_names() if "enroll" not in n and re.search("client(001|016|101)_", n)
+        ],
+        "msu-mfsd": [n for n in msu_names() if re.search("client0(02|03|20)_", n)],
+    }
+    for name, files in few.items():
+        for ending in {Path(file).suffix for file in files}:
+            photo_clip(top / f"{name}-master/clip{ending}")
+        link_all(top / name, files)
+    (top / "msu-mfsd/train_sub_list.txt").write_text("02\n03\n")
+    (top / "msu-mfsd/test_sub_list.txt").write_text("20\n")
+    return {name: top / name for name in few}
 
 
 def link_all(root: Path, names: list[str]) -> Path:
@@ -73,13 +108,21 @@ def oulu(root: Path) -> Path:
 
 
 def casia(root: Path) -> Path:
+    return link_all(root, casia_names())
+
+
+def casia_names() -> list[str]:
     files = [*map(str, range(1, 9)), *(f"HR_{n}" for n in range(1, 5))]
     train = [f"train_release/{who}/{file}.avi" for who in range(1, 21) for file in files]
     test = [f"test_release/{who}/{file}.avi" for who in range(1, 31) for file in files]
-    return link_all(root, train + test)
+    return train + test
 
 
 def replay(root: Path) -> Path:
+    return link_all(root, replay_names())
+
+
+def replay_names() -> list[str]:
     """1,200 videos and 100 enrolment clips; the clients' numbers are made up, as only their count is known here."""
     names = []
     clients = {"train": range(1, 16), "devel": range(16, 31), "test": range(101, 121)}
@@ -93,19 +136,25 @@ def replay(root: Path) -> Path:
                 names += [f"{start}_print_{stem}_highdef_photo_{light}.mov"]
                 for device, kind in product(("mobile", "highdef"), ("photo", "video")):
                     names += [f"{start}_{device}_{stem}_{device}_{kind}_{light}.mov"]
-    return link_all(root, names)
+    return names
 
 
-def msu(root: Path) -> Path:
+MSU_PEOPLE = {"train": range(2, 17), "test": range(20, 40)}
+
+
+def msu_names() -> list[str]:
     names = []
-    people = {"train": range(2, 17), "test": range(20, 40)}
-    for who in (*people["train"], *people["test"]):
+    for who in (*MSU_PEOPLE["train"], *MSU_PEOPLE["test"]):
         for device, ending in (("android_SD", "mp4"), ("laptop_SD", "mov")):
             stem = f"client{who:03d}_{device}"
             names.append(f"scene01/real/real_{stem}_scene01.{ending}")
             attacks = ("ipad_video", "iphone_video", "printed_photo")
             names += [f"scene01/attack/attack_{stem}_{attack}_scene01.{ending}" for attack in attacks]
-    link_all(root, names)
-    for split, whos in people.items():
+    return names
+
+
+def msu(root: Path) -> Path:
+    link_all(root, msu_names())
+    for split, whos in MSU_PEOPLE.items():
         (root / f"{split}_sub_list.txt").write_text("".join(f"{who:02d}\n" for who in whos))
     return root

@@ -1,13 +1,16 @@
 """safas benchmark PREPARED"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from rich.console import Console
 
 from safas.benchmark import Grid, is_simulated, markdown, prepared_samples, protocols_of, run_grid, summary
 from safas.commands.common import output, say
 from safas.errors import InputError
+from safas.joint import gather
+from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
 from safas.tables import to_rich
 
@@ -16,14 +19,25 @@ from safas.tables import to_rich
 class Command:
     """Train and evaluate methods x protocols x seeds, and print one table: mean and std over the seeds.
 
+    From one prepared folder, or from data sets as their owners hand them out:
+      safas benchmark --data oulu-npu=/d/O casia-fasd=/d/C replay-attack=/d/I msu-mfsd=/d/M --protocols ocim
     Finished runs in RUNS are not done again; killed, the same command goes on. Writes RUNS/benchmark.md with
     the command, the commit and the seeds.
     """
 
-    prepared: tyro.conf.Positional[Path]
-    """folder made by safas prepare"""
+    prepared: tyro.conf.Positional[Path | None] = None
+    """folder made by safas prepare; not needed with --data"""
+    data: tuple[str, ...] = ()
+    """SOURCE=FOLDER of each data set, to be prepared first (a source of safas prepare)"""
+    data_out: Path = Path("runs/data")
+    """where --data keeps the prepared sets"""
+    prepare: PrepareConfig = field(
+        default_factory=lambda: PrepareConfig(size=256, margin=0.0, detector="yunet")
+    )
+    """how --data crops the faces: by default tight boxes of 256 pixels, as the paper has them"""
     protocols: tuple[str, ...] = ()
-    """like "laptop,phone,tablet->webcam" "..."; none: each domain is left out in turn"""
+    """ocim, limited, single, celeba-spoof, oulu-1 ... oulu-4, or like "laptop,phone,tablet->webcam"; none: each
+    domain is left out in turn"""
     methods: tuple[str, ...] = Grid.methods
     """of erm, erm-supcon, sa-fas"""
     seeds: tuple[int, ...] = Grid.seeds
@@ -43,11 +57,13 @@ class Command:
         """Run the grid, a line for each run, then print and write the tables."""
         if not self.methods or not self.seeds:
             raise InputError("nothing to run", where="benchmark", remedy="Name a method and a seed.")
-        console, samples = output(), prepared_samples(self.prepared)
+        console = output()
+        prepared = self._prepared(console)
+        samples = prepared_samples(prepared)
         protocols = protocols_of(self.protocols, samples, self.splits)
         grid = Grid(protocols, self.methods, self.seeds, self.preset, self.epochs, self.threads)
         total, outcomes, simulated = len(grid.cells()), [], is_simulated(samples)
-        for outcome in run_grid(grid, self.prepared, self.runs):
+        for outcome in run_grid(grid, prepared, self.runs):
             outcomes.append(outcome)
             headline = rows(outcome.result)[0].numbers["hter"]
             say(
@@ -60,3 +76,27 @@ class Command:
         page = self.runs / "benchmark.md"
         page.write_text(markdown(outcomes, command=command, simulated=simulated), encoding="utf-8")
         say(console, f"written: {page}")
+
+    def _prepared(self, console: Console) -> Path:
+        """The folder that was given, or the data sets that were, prepared and joined."""
+        if (self.prepared is None) == (not self.data):
+            raise InputError(
+                "either a prepared folder or --data",
+                where="benchmark",
+                remedy="Write `safas benchmark PREPARED` or `safas benchmark --data SOURCE=FOLDER ...`.",
+            )
+        if self.prepared is not None:
+            return self.prepared
+        data: dict[str, Path] = {}
+        for item in self.data:
+            name, _, folder = item.partition("=")
+            if not (name and folder) or name in data:
+                raise InputError(
+                    f"the source {name!r} is named twice"
+                    if name in data
+                    else f"{item!r} is not SOURCE=FOLDER",
+                    where="--data",
+                    remedy="For example: --data oulu-npu=/d/O casia-fasd=/d/C",
+                )
+            data[name] = Path(folder)
+        return gather(data, self.data_out, self.prepare, lambda line: say(console, line))
