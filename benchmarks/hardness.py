@@ -1,9 +1,10 @@
 """Is the simulated benchmark worth the name? Plain ERM must do well inside its domains and badly outside.
 
-    python benchmarks/hardness.py PREPARED [RUNS]
+    python benchmarks/hardness.py PREPARED [RUNS [THREADS]]
 
-ERM with the demo preset on the four leave-one-out protocols (minutes; finished runs in RUNS are reused). Inside:
-new people of the training domains. Outside: the domain left out. Epoch and threshold from source validation.
+ERM with the demo preset on the four leave-one-out protocols (minutes; finished runs in RUNS are reused, those of a
+`safas benchmark` too when THREADS is the same). Inside: new people of the training domains. Outside: the domain left
+out. Epoch and threshold from source validation.
 Exit code 0 when, on average over the four, inside is at most 10 % HTER and outside is at least 1.5 times that and
 at least 5 points more.
 """
@@ -24,7 +25,9 @@ def is_hard(inside: float, outside: float) -> bool:
 def main() -> int:
     prepared = Path(sys.argv[1])
     runs = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("runs/hardness")
-    grid = Grid(protocols_of((), prepared_samples(prepared), "official"), methods=("erm",), seeds=(0,))
+    threads = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    protocols = protocols_of((), prepared_samples(prepared), "official")
+    grid = Grid(protocols, methods=("erm",), seeds=(0,), threads=threads)
     rates = []
     for outcome in run_grid(grid, prepared, runs):
         chosen = outcome.result["chosen"]
