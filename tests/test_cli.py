@@ -143,6 +143,15 @@ def test_prepare_says_what_it_left_out_and_what_there_is(
     assert "nothing to do: 59 videos are prepared already" in again
 
 
+def test_an_address_is_for_ray(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], write_video: Callable[..., Path]
+) -> None:
+    root = tiny.data_set(tmp_path / "data", write_video)
+    assert main(["prepare", str(root), str(tmp_path / "out"), "--address", "auto"]) == 2
+    assert "--engine ray" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_typed_settings_reach_the_run(run_dir: Path) -> None:
     said = json.loads((run_dir / "config.json").read_text())
     expected = {"image_size": 32, "epochs": 2, "batch": 6, "threads": 1, "evaluate_every": 1, "lr": 0.01}

@@ -33,6 +33,7 @@ from safas.parallel import each
 from safas.table import CROPS, SAMPLES, Schema, checked, write_table
 from safas.uniface import Uniface, uniface_weights
 
+Engine = Callable[[Callable[["_Task"], None], Sequence["_Task"]], Iterator[None]]
 FAILURES: Schema = {name: pl.String() for name in ("dataset", "video", "label", "reason")}
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a third of the default's time for slightly larger files
 
@@ -100,13 +101,15 @@ def prepare(
     config: PrepareConfig,
     boxes: pl.DataFrame | None = None,
     progress: bool = True,
+    engine: Engine | None = None,
 ) -> PrepareReport:
     """Crop the faces of every sample (paths relative to the folder `root`) into the folder `out`.
 
     `boxes` has the columns of `safas.table.BOXES`, maybe `landmarks`, and is needed by the detector "table"; the
     largest box of a frame counts. A detector's face is one person's throughout the clip, in frames turned upright.
     A video that cannot be read or shows no face becomes a row of failures.parquet with the reason and never
-    stops the run.
+    stops the run. `engine(work, tasks)` calls work(task) for each task and yields as they end, in order; None is
+    `safas.parallel.each` with the configuration's workers. The result is the same by any.
 
     Raises InputError for impossible settings, a missing root, ids that cannot name a file, and a folder that
     was prepared with other settings (naming the setting) or is in other use; SafasError when a process dies.
@@ -120,8 +123,9 @@ def prepare(
     _claim(out, config, weights, root)
     todo = [task for task in tasks if not _is_done(task, out)]
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
+    run = engine or functools.partial(each, workers=config.workers)
     with _bar(len(tasks), len(tasks) - len(todo), progress) as advance:
-        for _ in each(work, todo, config.workers):
+        for _ in run(work, todo) if todo else ():
             advance()
     crops, failures = _collect(samples, tasks, out)
     videos = crops.select("dataset", "video").n_unique()

@@ -1,13 +1,16 @@
 """safas prepare ROOT OUT"""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
+from safas.cluster import each_on_ray
 from safas.commands.common import output, say
-from safas.prepare import PrepareConfig, prepare
+from safas.errors import InputError
+from safas.prepare import Engine, PrepareConfig, prepare
 from safas.sources import media_root, read_boxes, read_source
 
 
@@ -25,6 +28,10 @@ class Command:
     """folder to write into: a new one, or one of the same settings to go on"""
     source: str = "table"
     """how to read ROOT: table (samples.parquet or .csv), folder (DOMAIN/SPLIT/live|spoof_ATTACK/SUBJECT/FILE)"""
+    engine: Literal["local", "ray"] = "local"
+    """who works: local (processes of this machine) or ray (a cluster; needs safas[ray] and paths shared by all)"""
+    address: str | None = None
+    """with ray: the cluster's address (HOST:PORT, or auto); without one, --workers processes of this machine"""
     settings: Annotated[PrepareConfig, tyro.conf.arg(name="")] = field(default_factory=PrepareConfig)
 
     def run(self, command: str) -> None:
@@ -32,7 +39,9 @@ class Command:
         samples = read_source(self.source, self.root)
         needed = self.settings.detector == "table"
         boxes = read_boxes(self.source, self.root, samples) if needed else None
-        report = prepare(samples, media_root(self.root), self.out, self.settings, boxes)
+        report = prepare(
+            samples, media_root(self.root), self.out, self.settings, boxes, engine=self._engine()
+        )
         console = output()
         if report.done:
             took = f"{report.done} videos in {report.seconds:.0f} s, {report.videos_per_s:.1f} videos/s"
@@ -48,3 +57,10 @@ class Command:
             say(console, f"  left out: {dataset} {video} ({label}): {reason}")
         if len(report.failures) > 20:
             say(console, f"  ... and {len(report.failures) - 20} more, in {self.out / 'failures.parquet'}")
+
+    def _engine(self) -> Engine | None:
+        if self.engine == "ray":
+            return functools.partial(each_on_ray, workers=self.settings.workers, address=self.address)
+        if self.address is not None:
+            raise InputError("an address is for a Ray cluster", where="--address", remedy="Add --engine ray.")
+        return None
