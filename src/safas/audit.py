@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.errors import InputError, MediaError
+from safas.files import write_file
 from safas.media import evenly_spaced
 from safas.parallel import each
 from safas.sources import Source, media_root, source_named
@@ -92,7 +93,8 @@ def audit(name: str, root: Path, out: Path, workers: int | None = None, progress
         published=_published(source, rows),
         digest=_digest(rows, contents),
     )
-    _write(out / f"audit-{name}.json", {"complete": found.complete, **asdict(found)})
+    said = {"complete": found.complete, **asdict(found)}
+    write_file(out / f"audit-{name}.json", json.dumps(said, indent=1, ensure_ascii=False) + "\n")
     return found
 
 
@@ -221,9 +223,3 @@ def _published(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def _digest(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content]) -> str:
     lines = sorted(f"{row['video']}\t{contents[row['path']].sha256}" for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _write(path: Path, said: Mapping[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -19,6 +19,7 @@ from rich.progress import track
 from safas.batches import CropStore
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
+from safas.files import write_file
 from safas.protocols import (
     OULU,
     SOURCE_DEV,
@@ -168,7 +169,7 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
         "commit": said["environment"]["commit"],
     }
     result = {"about": about, **evaluate(scores)}
-    _write_text(done, json.dumps(result, indent=2) + "\n")
+    write_file(done, json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -287,9 +288,3 @@ def _rows_by_protocol(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[R
         of_method = results.setdefault(outcome.protocol, {}).setdefault(method_name(outcome.method), [])
         of_method.append(outcome.result)
     return {p: {m: over_seeds(of) for m, of in methods.items()} for p, methods in results.items()}
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from safas.errors import InputError
+from safas.files import write_file
 from safas.prepare import PrepareConfig, prepare
 from safas.sources import media_root, read_boxes, read_source, source_named
 from safas.table import CROPS, SAMPLES, checked_samples, read_table, write_table
@@ -62,7 +63,7 @@ def join_prepared(parts: Sequence[Path], out: Path) -> None:
     write_table(checked_samples(pl.concat(samples), str(out)), out / "samples.parquet")
     write_table(pl.concat(crops), out / "crops.parquet")
     said = {"settings": settings[0], "parts": [str(part) for part in parts]}
-    (out / "prepare.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    write_file(out / "prepare.json", json.dumps(said, indent=2) + "\n")
 
 
 def _settings(part: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from plotly.offline import get_plotlyjs
 from safas import __version__, figures
 from safas.embedding import plane
 from safas.figures import Bar, Figure, Panel, Record
+from safas.files import write_file
 from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
 from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
@@ -103,11 +104,7 @@ class ReportInput:
 
 def write_report(content: ReportInput, out: Path) -> Path:
     """Render the page and write it atomically; returns `out`."""
-    html = render(content)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(html, encoding="utf-8")
-    partial.replace(out)
+    write_file(out, render(content))
     return out
 
 

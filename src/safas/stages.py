@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safas.files import write_file
+
 EVERY_S = 0.25  # seconds between two looks at the memory
 
 
@@ -44,11 +46,8 @@ class Stages:
         return f"{self.peak_bytes / 1e9:.1f} GB at most, all processes together"
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.partial")
         said = {"seconds": self.seconds, "peak_bytes": self.peak_bytes}
-        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self.path)
+        write_file(self.path, json.dumps(said, indent=2) + "\n")
 
 
 @contextmanager

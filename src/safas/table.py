@@ -3,6 +3,7 @@
 Score = P(live) in [0, 1], higher = more live. Label 1 = live (bona fide), 0 = spoof (attack).
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from safas.errors import InputError, TableError
+from safas.files import write_file
 
 LIVE, SPOOF = 1, 0
 LABELS = ("live", "spoof")
@@ -153,11 +155,10 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
-    """Write Parquet atomically: a killed writer leaves the old file or none, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    table.write_parquet(partial)
-    partial.replace(path)
+    """Write Parquet atomically. Raises InputError when it cannot be written."""
+    data = io.BytesIO()
+    table.write_parquet(data)
+    write_file(path, data.getvalue())
 
 
 def _check_filled(table: pl.DataFrame, where: str) -> None:

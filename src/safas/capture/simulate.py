@@ -20,6 +20,7 @@ from safas.capture.clips import Clip, attack_clip, live_clip, source_clip, write
 from safas.capture.domains import DOMAINS
 from safas.capture.head import Person, make_person
 from safas.errors import InputError
+from safas.files import write_file
 from safas.parallel import each
 from safas.table import BOXES, SAMPLES, checked, checked_samples, read_table, write_table
 
@@ -161,7 +162,7 @@ def _claim(out: Path, config: SimulateConfig) -> None:
     free = shutil.disk_usage(out).free
     if free < 200e6:
         raise InputError(f"only {free / 1e6:.0f} MB free", where=str(out), remedy="Make room first.")
-    note.write_text(json.dumps(mine, indent=2) + "\n")
+    write_file(note, json.dumps(mine, indent=2) + "\n")
 
 
 def _rows_file(task: _Task) -> Path:

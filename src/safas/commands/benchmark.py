@@ -9,6 +9,7 @@ from rich.console import Console
 from safas.benchmark import Grid, is_simulated, markdown, prepared_samples, protocols_of, run_grid, summary
 from safas.commands.common import output, say
 from safas.errors import InputError
+from safas.files import write_file
 from safas.joint import gather
 from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
@@ -74,7 +75,7 @@ class Command:
         for table in summary(outcomes, simulated=simulated):
             console.print(to_rich(table), "")
         page = self.runs / "benchmark.md"
-        page.write_text(markdown(outcomes, command=command, simulated=simulated), encoding="utf-8")
+        write_file(page, markdown(outcomes, command=command, simulated=simulated))
         say(console, f"written: {page}")
 
     def _prepared(self, console: Console) -> Path:

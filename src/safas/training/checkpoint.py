@@ -1,7 +1,6 @@
 """Atomic files of tensors, and the whole state of a run as one of them."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,22 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from safas.errors import TrainingError
+from safas.files import write_file
 
 ABOUT = "safas"
 RNG, CUDA_RNG, MOMENTUM, WEIGHT = "rng", "rng.cuda", "momentum.", "weight."
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-    """Write safetensors atomically: a killed writer leaves the old file or none, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    """Write safetensors atomically. Raises InputError when it cannot be written."""
     # One entry: safetensors writes several in any order, and equal runs shall leave equal files.
     said = {ABOUT: json.dumps(about, sort_keys=True)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(plain, partial, metadata=said)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_file(path, safetensors.torch.save(plain, metadata=said))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

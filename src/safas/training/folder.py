@@ -9,6 +9,7 @@ from typing import Any
 
 from safas.batches import CropStore
 from safas.errors import InputError, TrainingError
+from safas.files import write_file
 from safas.protocols import SourceData
 from safas.training.config import TrainConfig, run_hash
 
@@ -51,9 +52,7 @@ def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    partial = folder / f".{CONFIG}.partial"
-    partial.write_text(json.dumps({**about, "environment": ran_on}, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / CONFIG)
+    write_file(folder / CONFIG, json.dumps({**about, "environment": ran_on}, indent=2) + "\n")
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -7,12 +7,15 @@ alignment. kind "resumed": step, environment. Epochs and steps count from 0.
 """
 
 import csv
+import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+
+from safas.files import write_file
 
 Record = dict[str, Any]
 
@@ -58,13 +61,12 @@ class Records:
     def write_csv(self) -> None:
         """log.csv: one row a record, one column a number; replaced atomically."""
         rows = [_flat(record) for record in read_records(self.folder)]
-        partial = self.folder / ".log.csv.partial"
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            columns = list(dict.fromkeys(name for row in rows for name in row))
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(self.folder / "log.csv")
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_file(self.folder / "log.csv", text.getvalue())
 
 
 def read_records(folder: Path, kind: str | None = None) -> list[Record]:

@@ -1,0 +1,28 @@
+"""The one way to write a file: whole or not at all."""
+
+import os
+from pathlib import Path
+
+from safas.errors import InputError
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write atomically and for good: a killed writer or a full disk leaves the old file or none, never half of one.
+
+    Folders are made as needed; text is UTF-8. Raises InputError when it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(path),
+            remedy="Make room or name another folder; the same command then goes on where it was.",
+        ) from error

@@ -1,0 +1,32 @@
+"""Files are there as a whole or not at all."""
+
+import signal
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from safas.errors import InputError
+from safas.table import write_table
+from safas.training.checkpoint import save
+
+
+def test_a_full_disk_is_one_clear_error_and_keeps_the_old_file(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk: the system refuses in the middle of the write."""
+    resource = pytest.importorskip("resource")  # Windows has no such limit
+    old = pl.DataFrame({"a": [1]})
+    write_table(old, tmp_path / "t.parquet")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(InputError, match=r"t\.parquet: cannot be written \(File too large\)"):
+            write_table(pl.DataFrame({"a": range(10_000)}), tmp_path / "t.parquet")
+        with pytest.raises(InputError, match=r"w\.safetensors: cannot be written"):
+            save(tmp_path / "w.safetensors", {"w": torch.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert pl.read_parquet(tmp_path / "t.parquet").equals(old)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
