@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safas.benchmark import (
     Grid,
     Outcome,
     evaluate_run,
+    keep_named_weights,
     markdown,
     prepared_samples,
     protocols_of,
@@ -24,6 +26,7 @@ from safas.evaluation import RUN_SCORES, evaluate
 from safas.protocols import Protocol
 from safas.table import read_table, write_table
 from safas.tables import to_markdown
+from safas.training import load_scorer
 
 
 def prepared_folder(folder: Path, seed: int = 0) -> Path:
@@ -123,14 +126,28 @@ def test_only_the_missing_epochs_are_scored(outcomes: list[Outcome], prepared: P
         if file.is_file():
             (folder / file.relative_to(outcomes[0].folder)).parent.mkdir(parents=True, exist_ok=True)
             (folder / file.relative_to(outcomes[0].folder)).write_bytes(file.read_bytes())
-    half = read_table(folder / "scores.parquet", RUN_SCORES).filter(pl.col("epoch") == 1)
+    half = read_table(folder / "scores.parquet", RUN_SCORES).filter(pl.col("epoch") == 0)
     write_table(half.with_columns(pl.lit(9).cast(pl.Int64).alias("frames")), folder / "scores.parquet")
     evaluate_run(folder, prepared, progress=False)
     frames = read_table(folder / "scores.parquet", RUN_SCORES).filter(pl.col("role") == "target")
     assert frames.group_by("epoch").agg(pl.col("frames").unique().first()).sort("epoch").rows() == [
-        (0, 2),
-        (1, 9),
+        (0, 9),
+        (1, 2),
     ]
+
+
+def test_the_weights_of_the_named_epochs_are_kept(outcomes: list[Outcome], tmp_path: Path) -> None:
+    """Chosen, oracle and last; the others are deleted, and asking for one of them says which are there."""
+    for outcome in outcomes:
+        named = {outcome.result[pick]["epoch"] for pick in ("chosen", "oracle")} | {1}
+        kept = {int(path.stem[-4:]) for path in (outcome.folder / "weights").iterdir()}
+        assert kept == named
+    folder = tmp_path / outcomes[0].folder.name
+    shutil.copytree(outcomes[0].folder, folder)
+    keep_named_weights(folder, {"chosen": {"epoch": 1}, "oracle": {"epoch": 1}})
+    assert [path.name for path in (folder / "weights").iterdir()] == ["epoch-0001.safetensors"]
+    with pytest.raises(InputError, match=r"no weights of epoch 0\. There are: 1"):
+        load_scorer(folder, 0)
 
 
 def test_scores_of_another_run_are_left_out(outcomes: list[Outcome], prepared: Path, tmp_path: Path) -> None:

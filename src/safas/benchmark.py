@@ -37,6 +37,7 @@ from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, wr
 from safas.tables import Table, grid_table, result_table, to_markdown
 from safas.training import (
     TrainConfig,
+    drop_weights,
     evaluated_epochs,
     load_scorer,
     preset,
@@ -136,7 +137,7 @@ def protocols_of(
 
 
 def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
-    """Train and evaluate every cell below `runs`, yielding each when it is done.
+    """Train and evaluate every cell below `runs`, yielding each when it is done; of its weights a few are kept.
 
     Raises what training raises; the finished cells stay.
     """
@@ -144,7 +145,17 @@ def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> I
     for cell in grid.cells():
         folder = train(cell.config, source_data(cell.protocol, samples), prepared, runs, progress=progress)
         result = evaluate_run(folder, prepared, progress)
+        keep_named_weights(folder, result)
         yield Outcome(cell.protocol.name, cell.config.method.name, cell.config.seed, folder, result)
+
+
+def keep_named_weights(run_dir: Path, result: Result) -> None:
+    """Keep the weights of the epochs that the result names, chosen and oracle, and of the last one.
+
+    The scores of all epochs stay.
+    """
+    named = (int(result[pick]["epoch"]) for pick in ("chosen", "oracle"))
+    drop_weights(run_dir, {*named, evaluated_epochs(run_dir)[-1]})
 
 
 def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:

@@ -5,6 +5,7 @@ from safas.training.folder import read_run
 from safas.training.loop import train
 from safas.training.records import read_records
 from safas.training.scoring import (
+    drop_weights,
     evaluated_epochs,
     features_of,
     load_scorer,
@@ -16,6 +17,7 @@ from safas.training.scoring import (
 __all__ = [
     "PRESETS",
     "TrainConfig",
+    "drop_weights",
     "evaluated_epochs",
     "features_of",
     "load_scorer",

@@ -175,9 +175,9 @@ def _evaluate(trainer: _Trainer, records: Records, step: int, epoch: int) -> Rec
     trainer.net.eval()
     numbers, scores = validate(trainer.net, trainer.dev, epoch)
     trainer.method.train()
-    keep_dev_scores(scores, trainer.folder, trainer.config.seed, epoch)
     about = {"run": trainer.folder.name, "epoch": str(epoch), "step": str(step)}
     save(weights_path(trainer.folder, epoch), trainer.net.state_dict(), about)
+    keep_dev_scores(scores, trainer.folder, trainer.config.seed, epoch)  # says that the epoch is whole
     record: Record = {"kind": "epoch", "epoch": epoch, "step": step, **numbers}
     records.append(record)
     records.write_csv()

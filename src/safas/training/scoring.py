@@ -1,6 +1,7 @@
 """From a run's kept weights to a scoring net; features and scores of crops; how far a run has come."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +46,30 @@ def keep_dev_scores(scores: pl.DataFrame, run_dir: Path, seed: int, epoch: int) 
 
 
 def evaluated_epochs(run_dir: Path) -> list[int]:
-    """The epochs whose weights are kept, ascending."""
-    names = (re.fullmatch(r"epoch-(\d+)\.safetensors", p.name) for p in (run_dir / "weights").glob("epoch-*"))
+    """The epochs at whose end source validation was scored, ascending."""
+    return _epochs(run_dir / "dev")
+
+
+def drop_weights(run_dir: Path, keep: Collection[int]) -> None:
+    """Delete the weights of all other epochs: a network for each of them is most of what a run takes on disk."""
+    for epoch in set(_epochs(run_dir / "weights")) - set(keep):
+        weights_path(run_dir, epoch).unlink()
+
+
+def _epochs(folder: Path) -> list[int]:
+    names = (re.fullmatch(r"epoch-(\d+)\.\w+", path.name) for path in folder.glob("epoch-*"))
     return sorted(int(name.group(1)) for name in names if name)
 
 
 def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
     """The scoring net at the end of an evaluated epoch, on the CPU, ready to score.
 
-    Raises InputError when the folder is no run's or the epoch was not evaluated.
+    Raises InputError when the folder is no run's or the epoch's weights are not there.
     """
     said = read_run(run_dir)
     path = weights_path(run_dir, epoch)
     if not path.is_file():
-        known = ", ".join(map(str, evaluated_epochs(run_dir))) or "none"
+        known = ", ".join(map(str, _epochs(run_dir / "weights"))) or "none"
         raise InputError(f"no weights of epoch {epoch}", where=str(run_dir), remedy=f"There are: {known}.")
     config = config_from_json(said["config"])
     trunk, dim = backbone(config.backbone, "none")
