@@ -349,6 +349,26 @@ def test_a_frame_that_ffmpeg_calls_corrupt_is_refused(
     assert corrupt
 
 
+def test_damage_is_seen_where_it_is_decoded(
+    tmp_path: Path, write_video: Write, noise: list[np.ndarray]
+) -> None:
+    """Of 12 frames of Motion JPEG the middle one is frame 6. Zeros in its packet are refused, in others not seen."""
+    path = write_video(tmp_path / "a.avi", noise, codec="mjpeg")
+    data, (sound,) = path.read_bytes(), evenly_spaced(path, 1)
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    places = [(data.index(packet), len(packet)) for packet in packets]
+    for i, (start, size) in enumerate(places):
+        path.write_bytes(data[:start] + bytes(size) + data[start + size :])
+        if i == 6:
+            with pytest.raises(MediaError, match="damaged"):
+                evenly_spaced(path, 1)
+        else:
+            (frame,) = evenly_spaced(path, 1)
+            assert frame.index == 6
+            assert np.array_equal(frame.image, sound.image)
+
+
 def test_a_damaged_stream_is_refused(tmp_path: Path, write_video: Write, noise: list[np.ndarray]) -> None:
     path = write_video(tmp_path / "a.mp4", noise)
     data = bytearray(path.read_bytes())

@@ -50,12 +50,10 @@ class PrepareConfig:
 
     size: int = 128  # pixels: side of the crops
     frames: int = 4  # evenly spaced frames of each video
-    margin: float = (
-        0.15  # added on each side, as a share of the box's longer side; the papers' tight box is 0
-    )
-    align: bool = (
-        False  # turn the face until the eyes lie level (needs the eyes, from the detector or the table)
-    )
+    margin: float = 0.15
+    """added on each side of the box, as a share of its longer side; the tight box of the papers: 0, without align"""
+    align: bool = False
+    """turn the face until the eyes lie level (needs the eyes, from the detector or the table of boxes)"""
     detector: Literal["table", "yunet", "uniface"] = "table"
     """where the boxes come from; a detector also turns clips that are stored lying or on their heads"""
     workers: int | None = None  # processes; None: one a core that this process may use
