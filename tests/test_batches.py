@@ -12,6 +12,7 @@ import torch
 import toy
 from safas.batches import CropStore, Sampler, Sampling, classes_of
 from safas.errors import InputError, MediaError
+from safas.table import CROPS, read_table, write_table
 
 
 @pytest.fixture
@@ -138,3 +139,17 @@ def test_batches_that_cannot_be_are_refused(prepared: Path) -> None:
 def test_classes_number_the_pairs() -> None:
     labels, domains = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
     assert len(set(classes_of(labels, domains).tolist())) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("margin", 0.3), ("detector", "other"), ("size", 20), ("align", True)]
+)
+def test_crops_that_were_made_differently_are_not_mixed(tmp_path: Path, name: str, value: object) -> None:
+    table = toy.samples()
+    crops = read_table(toy.prepare(tmp_path, table) / "crops.parquet", CROPS)
+    odd = pl.col("video").str.starts_with("b")
+    changed = crops.with_columns(pl.when(odd).then(pl.lit(value)).otherwise(name).alias(name))
+    write_table(changed, tmp_path / "crops.parquet")
+    with pytest.raises(InputError, match=rf"{name} = .* are mixed"):
+        CropStore(tmp_path, table, toy.DOMAINS)
+    CropStore(tmp_path, table.filter(domain="a"), ("a",))

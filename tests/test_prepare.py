@@ -18,6 +18,7 @@ from skimage import data
 from skimage.transform import rotate
 
 from conftest import Write
+from safas import __version__
 from safas import prepare as module
 from safas.errors import InputError, TableError
 from safas.faces import Box, YuNet, aligned_crop, square_crop
@@ -98,6 +99,8 @@ def test_crops_rows_and_reasons(
     assert (report.videos, report.crops) == (3, 5)
     assert report.done == 10
     assert report.videos_per_s == pytest.approx(10 / report.seconds)
+    made = crops.select("detector", "size", "margin", "align", "safas").unique().rows()
+    assert made == [("table", 32, 0.25, False, __version__)]
     where = crops.select("video", "frame", "crop").rows()
     assert where == [
         ("b", 2, "crops/mine/b/2.png"),

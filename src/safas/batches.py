@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from safas.errors import InputError, MediaError
-from safas.table import CROPS, is_live, read_table
+from safas.table import CROPS, HOW_MADE, is_live, read_table
 
 Sampling = Literal["plain", "balanced"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
@@ -53,8 +53,8 @@ class CropStore:
         """Read the crops of `samples` (SAMPLES rows) from a prepared folder.
 
         Videos of which preparation kept no crop are left out (`missing` counts them). Raises InputError when
-        the folder is not a prepared one or no crop remains, and MediaError for an unreadable or odd crop
-        file.
+        the folder is not a prepared one, its crops were made in different ways or none remains, and MediaError
+        for an unreadable or odd crop file.
         """
         crops = read_table(prepared / "crops.parquet", CROPS)
         keys = ["dataset", "video"]
@@ -65,6 +65,7 @@ class CropStore:
                 where=str(prepared),
                 remedy="Run `safas prepare` with the same sample table.",
             )
+        _refuse_mixed(crops.join(samples, on=keys, how="semi"), prepared)
         self.domains = tuple(domains)
         self.paths: list[str] = rows["crop"].to_list()
         self.images: UInt8[np.ndarray, "n S S 3"] = _read_all([prepared / path for path in self.paths])
@@ -88,6 +89,18 @@ class CropStore:
         for column in ("dataset", "video", "label", "domain"):
             digest.update("\n".join(self.videos[column]).encode())
         return digest.hexdigest()
+
+
+def _refuse_mixed(crops: pl.DataFrame, prepared: Path) -> None:
+    for name in HOW_MADE:
+        kinds = crops.group_by(name).agg(pl.col("dataset").min()).sort(name)
+        if len(kinds) > 1:
+            (one, ours), (other, theirs) = kinds.rows()[:2]
+            raise InputError(
+                f"crops with {name} = {one} ({ours}) and with {name} = {other} ({theirs}) are mixed",
+                where=str(prepared),
+                remedy="Prepare all data with the same settings.",
+            )
 
 
 def _read_all(paths: Sequence[Path]) -> UInt8[np.ndarray, "n S S 3"]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safas.errors import InputError
+from safas.files import write_file
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float64]
@@ -183,10 +184,7 @@ def _download(url: str, sha256: str, target: Path) -> None:
         raise InputError(
             f"the download has SHA-256 {_sha256(data)}, expected {sha256}", where=url, remedy=remedy
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(target)
+    write_file(target, data)
 
 
 def _sha256(data: bytes) -> str:

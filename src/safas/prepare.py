@@ -28,6 +28,7 @@ from safas.boxes import faces_by_video
 from safas.clip import Detector, faces_of_clip, turned
 from safas.errors import InputError, MediaError, TableError
 from safas.faces import Face, Image, YuNet, aligned_crop, square_crop, yunet_weights
+from safas.files import write_file
 from safas.media import Frame, evenly_spaced
 from safas.parallel import each
 from safas.table import CROPS, SAMPLES, Schema, checked, write_table
@@ -289,6 +290,8 @@ def _row(task: _Task, frame: Frame, face: Face, config: PrepareConfig) -> dict[s
         "detector": config.detector,
         "detector_score": None if config.detector == "table" else face.score,
         "crop": f"crops/{task.dataset}/{task.video}/{frame.index}.png",
+        **{name: getattr(config, name) for name in ("size", "margin", "align")},
+        "safas": version("safas"),
     }
 
 
@@ -296,10 +299,7 @@ def _write(path: Path, data: bytes) -> None:
     """Atomically; a file that holds these bytes already is left alone."""
     if path.is_file() and path.read_bytes() == data:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    write_file(path, data)
 
 
 @contextmanager

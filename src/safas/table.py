@@ -49,7 +49,13 @@ CROPS: Schema = {
     "detector": pl.String(),
     "detector_score": pl.Float64(),
     "crop": pl.String(),
+    "size": pl.Int64(),  # pixels: side of the crop
+    "margin": pl.Float64(),  # beyond the box on each side, as a share of its longer side
+    "align": pl.Boolean(),  # whether the face was turned until the eyes lay level
+    "safas": pl.String(),  # the version that made the crop
 }
+# Crops that differ in one of these must not be mixed: a network would tell the data sets apart by it.
+HOW_MADE = ("detector", "size", "margin", "align", "safas")
 
 # One row a presentation and scored state of a run.
 SCORES: Schema = {
@@ -70,8 +76,8 @@ SCORES: Schema = {
 _IDENTITY = ("dataset", "domain", "video", "path", "subject")
 _UNKNOWN_PEOPLE = "Where people are not known, give each video a subject of its own."
 
-# A column that came later; what a table from before it means.
-_LATER = {"rotation": 0}
+# Columns that came later; what a table from before them means.
+_LATER = {"rotation": 0, "size": None, "margin": None, "align": None, "safas": None}
 
 _ALLOWED = {"label": LABELS, "split": SPLITS, "media": MEDIA, "attack": ATTACKS}
 
@@ -84,7 +90,7 @@ def is_live(table: pl.DataFrame) -> np.ndarray:
 def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """The table with the schema's columns first, cast to its types; further columns are kept behind them.
 
-    `rotation`, which older tables of crops lack, is filled with 0.
+    What older tables of crops lack is filled in: 0 for `rotation`, null for how the crops were made.
 
     Raises TableError naming the column, and the first row that breaks a rule.
     """
