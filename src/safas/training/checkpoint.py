@@ -21,7 +21,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) ->
     # One entry: safetensors writes several in any order, and equal runs shall leave equal files.
     said = {ABOUT: json.dumps(about, sort_keys=True)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_file(path, safetensors.torch.save(plain, metadata=said))
+    write_file(path, safetensors.torch.save(plain, metadata=said), durable=True)
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
