@@ -22,6 +22,7 @@ class Command:
 
     From one prepared folder, or from data sets as their owners hand them out:
       safas benchmark --data oulu-npu=/d/O casia-fasd=/d/C replay-attack=/d/I msu-mfsd=/d/M --protocols ocim
+
     Finished runs in RUNS are not done again; killed, the same command goes on. Writes RUNS/benchmark.md with
     the command, the commit and the seeds.
     """

@@ -23,11 +23,12 @@ class Command:
     """
 
     root: tyro.conf.Positional[Path]
-    """the data set: a folder with samples.parquet or samples.csv, that file itself, or a tree of files"""
+    """the data set: its owners' folder, a folder with samples.parquet or samples.csv, that file itself, or a tree"""
     out: tyro.conf.Positional[Path]
     """folder to write into: a new one, or one of the same settings to go on"""
     source: str = "table"
-    """how to read ROOT: table (samples.parquet or .csv), folder (DOMAIN/SPLIT/live|spoof_ATTACK/SUBJECT/FILE)"""
+    """how to read ROOT: oulu-npu, casia-fasd, replay-attack, msu-mfsd, celeba-spoof, siw, rose-youtu or wmca as its
+    owners hand it out, table (samples.parquet or .csv), folder (DOMAIN/SPLIT/live|spoof_ATTACK/SUBJECT/FILE)"""
     engine: Literal["local", "ray"] = "local"
     """who works: local (processes of this machine) or ray (a cluster; needs safas[ray] and paths shared by all)"""
     address: str | None = None
