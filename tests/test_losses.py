@@ -1,4 +1,4 @@
-"""The supervised contrastive loss against a hand-worked case and another library."""
+"""The terms of the objectives against hand-worked cases and another library."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import SupConLoss
 
-from safas.losses import supervised_contrastive
+from safas.losses import domain_means, domain_risks, mean_present, present_domains, supervised_contrastive
 
 
 def test_four_vectors_by_hand() -> None:
@@ -62,3 +62,22 @@ def test_low_precision_features_are_computed_in_32_bits() -> None:
     loss = supervised_contrastive(features, classes)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, supervised_contrastive(features.float(), classes), rtol=0, atol=0)
+
+
+def test_means_over_domains_by_hand() -> None:
+    """Domain 0 has the values 1 and 4, domain 1 none, domain 2 has 6: means 2.5, 0 and 6; of the present 4.25."""
+    domains = torch.tensor([0, 2, 0])
+    means = domain_means(torch.tensor([1.0, 6.0, 4.0]), domains, 3)
+    present = present_domains(domains, 3)
+    assert means.tolist() == [2.5, 0, 6]
+    assert present.tolist() == [True, False, True]
+    assert mean_present(torch.tensor([2.5, 9.0, 6.0]), present) == 4.25
+    assert mean_present(means, torch.zeros(3, dtype=torch.bool)) == 0
+
+
+def test_risks_of_domains_by_hand() -> None:
+    """-ln sigmoid(ln 3) = ln(4/3); the same logit with the label 0 costs ln 4."""
+    logits = torch.full((3,), math.log(3))
+    risks = domain_risks(logits, torch.tensor([1, 0, 1]), torch.tensor([0, 0, 1]), 2)
+    wanted = [(math.log(4 / 3) + math.log(4)) / 2, math.log(4 / 3)]
+    assert risks.tolist() == pytest.approx(wanted, rel=1e-6)

@@ -8,59 +8,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from safas.batches import Batch, classes_of
 from safas.errors import InputError
 from safas.losses import supervised_contrastive
-from safas.methods import CONFIGS, METHODS, Method
+from safas.methods import CONFIGS, METHODS
 from safas.methods.sa_fas import SaFasConfig
 from safas.model import mean_cosine
+from toy_method import D, make, toy_batch, train, without
 
-SIDE, D = 6, 8
 ALL = pytest.mark.parametrize("name", METHODS)
-
-
-class Tiny(nn.Module):
-    """A backbone of two layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, D), nn.Tanh())
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.net(images)
-        return features
-
-
-def make(name: str, E: int = 3, seed: int = 0, config: Any = None) -> Method:
-    torch.manual_seed(seed)
-    method_class: Any = METHODS[name]
-    method: Method = method_class(Tiny(), D, E, config or CONFIGS[name](), SIDE, 10)
-    return method
-
-
-def toy_batch(E: int = 3, seed: int = 0, images: int = 12) -> Batch:
-    """Live images are brighter above, spoof ones below; the domains differ in colour. Two views."""
-    generator = torch.Generator().manual_seed(seed)
-    labels, domains = torch.arange(images) % 2, (torch.arange(images) // 2) % E
-    pixels = 0.2 * torch.rand(2 * images, 3, SIDE, SIDE, generator=generator)
-    labels, domains = labels.repeat(2), domains.repeat(2)
-    pixels[:, :, : SIDE // 2] += 0.4 * labels[:, None, None, None]
-    pixels[:, :, SIDE // 2 :] += 0.4 * (1 - labels)[:, None, None, None]
-    pixels[torch.arange(2 * images), domains % 3] += 0.3
-    return Batch(pixels, labels, domains, classes_of(labels, domains))
-
-
-def train(method: Method, E: int, steps: int) -> list[float]:
-    optimizer = torch.optim.SGD(method.parameters(), lr=0.05, momentum=0.9)
-    losses = []
-    for step in range(steps):
-        output = method.loss(toy_batch(E, seed=step), step)
-        optimizer.zero_grad()
-        output.total.backward()
-        optimizer.step()
-        method.after_step(step)
-        losses.append(output.total.item())
-    return losses
 
 
 @ALL
@@ -106,10 +61,11 @@ def test_the_output_has_its_shapes_and_the_parts_are_named(name: str) -> None:
     method, batch = make(name), toy_batch()
     assert method.views == 2
     output = method.loss(batch, 0)
-    E = method.heads.num_domains
+    H = method.heads.num_domains
     assert output.features.shape == (24, D)
-    assert output.logits.shape == (24, E)
-    assert output.risks.shape == output.present.shape == (E,)
+    assert output.logits.shape == (24, H)
+    assert output.present.tolist() == [True] * H
+    assert output.risks.shape in ((1,), (3,))  # of all samples together, or of each domain
     assert "risk" in output.parts
     assert output.total.shape == ()
 
@@ -160,10 +116,19 @@ def test_heads_are_aligned_from_the_epoch_on_and_biases_never() -> None:
 
 
 def test_a_domain_absent_from_the_batch_is_said_to_be() -> None:
-    method, batch = make("sa-fas"), toy_batch()
-    some = batch.domains != 1
-    absent = Batch(batch.images[some], batch.labels[some], batch.domains[some], batch.classes[some])
-    assert method.loss(absent, 0).present.tolist() == [True, False, True]
+    assert make("sa-fas").loss(without(toy_batch(), domain=1), 0).present.tolist() == [True, False, True]
+
+
+@ALL
+def test_a_domain_absent_from_the_batch_leaves_all_finite(name: str) -> None:
+    method = make(name)
+    method.loss(toy_batch(), 0)  # for those that keep something of the batch before
+    output = method.loss(without(toy_batch(), domain=1), 1)
+    output.total.backward()
+    assert all(value.isfinite() for value in (output.total, *output.parts.values()))
+    gradients = [p.grad for p in method.parameters() if p.grad is not None]
+    assert len(gradients) >= 4
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_impossible_settings_are_refused() -> None:

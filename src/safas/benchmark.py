@@ -32,7 +32,7 @@ from safas.protocols import (
     source_data,
     target_rows,
 )
-from safas.results import METHOD_NAMES, Result, Row, method_name, over_seeds
+from safas.results import Result, Row, method_name, over_seeds
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.tables import Table, grid_table, result_table, to_markdown
 from safas.training import (
@@ -67,7 +67,7 @@ class Grid:
     """What to run: every protocol with every method and every seed, all with one preset's settings."""
 
     protocols: tuple[Protocol, ...]
-    methods: tuple[str, ...] = tuple(METHOD_NAMES)
+    methods: tuple[str, ...] = ("erm", "erm-supcon", "sa-fas")
     seeds: tuple[int, ...] = (0, 1, 2)
     preset: str = "demo"
     epochs: int | None = None  # instead of the preset's

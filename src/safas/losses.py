@@ -1,7 +1,7 @@
 """Terms of the objectives, as pure functions of tensors."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,3 +29,32 @@ def supervised_contrastive(
     per_anchor = log_sum - (alike * similarity).sum(dim=1) / count.clamp(min=1)
     has_alike = (count > 0).to(similarity.dtype)
     return (per_anchor.masked_fill(count == 0, 0.0)).sum() / has_alike.sum().clamp(min=1)
+
+
+def domain_means(
+    values: Float[Tensor, "N"], domains: Int[Tensor, "N"], num_domains: int
+) -> Float[Tensor, "E"]:
+    """Mean of the values over the samples of every domain; 0 for a domain without a sample."""
+    belongs = functional.one_hot(domains.long(), num_domains).to(values.dtype)
+    return values @ belongs / belongs.sum(dim=0).clamp(min=1)
+
+
+def domain_risks(
+    logits: Float[Tensor, "N"], labels: Shaped[Tensor, "N"], domains: Int[Tensor, "N"], num_domains: int
+) -> Float[Tensor, "E"]:
+    """The risks R_e [E]: mean binary cross-entropy over the samples of every domain, 0 where there is none.
+
+    logits: positive = live. labels: 1 live, 0 spoof.
+    """
+    losses = functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
+    return domain_means(losses, domains, num_domains)
+
+
+def present_domains(domains: Int[Tensor, "N"], num_domains: int) -> Bool[Tensor, "E"]:
+    """Which of the E domains have a sample."""
+    return functional.one_hot(domains.long(), num_domains).any(dim=0)
+
+
+def mean_present(values: Float[Tensor, "E"], present: Bool[Tensor, "E"]) -> Float[Tensor, ""]:
+    """Mean of the values of the domains that are present; 0 if none is."""
+    return torch.where(present, values, 0.0).sum() / present.sum().clamp(min=1)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from safas.errors import InputError
+from safas.losses import domain_risks
 
 ScoreRule = Literal["hyperplane", "probability"]
 SCORE_RULES: tuple[ScoreRule, ...] = get_args(ScoreRule)
@@ -93,9 +94,7 @@ class DomainHeads(nn.Module):
         stays E.
         """
         own = self(features).gather(1, domains[:, None].long()).squeeze(1)
-        losses = functional.binary_cross_entropy_with_logits(own, labels.to(own.dtype), reduction="none")
-        belongs = functional.one_hot(domains.long(), self.num_domains).to(losses.dtype)
-        risks = losses @ belongs / belongs.sum(dim=0).clamp(min=1)
+        risks = domain_risks(own, labels, domains, self.num_domains)
         return risks.mean(), risks
 
     @torch.no_grad()

@@ -16,18 +16,19 @@ class StepOutput:
     """What a method makes of a batch.
 
     total: the scalar to minimise, with its graph. parts: the named terms behind it, for the log and for the
-    message when one of them is not finite. features [N, D] and logits [N, E] of the N samples, risks [E] of
-    the domains: what other objectives are built from.
-    present: which of the E heads met a sample. The loop leaves the others wholly alone (no decay, no
+    message when one of them is not finite. features [N, D] of the N samples, their logits [N, H] under the H
+    heads, and the risks [E] of the E domains that the method tells apart: H = E where each has a head of its
+    own, H = 1 where they share one.
+    present: which of the H heads met a sample. The loop leaves the others wholly alone (no decay, no
     momentum).
     """
 
     total: Float[Tensor, ""]
     parts: dict[str, Float[Tensor, ""]]
     features: Float[Tensor, "N D"]
-    logits: Float[Tensor, "N E"]
+    logits: Float[Tensor, "N H"]
     risks: Float[Tensor, "E"]
-    present: Bool[Tensor, "E"]
+    present: Bool[Tensor, "H"]
 
 
 class Method(nn.Module, ABC):

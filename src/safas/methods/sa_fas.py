@@ -17,11 +17,10 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from safas.batches import Batch
 from safas.errors import InputError
-from safas.losses import supervised_contrastive
+from safas.losses import present_domains, supervised_contrastive
 from safas.methods.base import Method, StepOutput
 from safas.model import DomainHeads, ScoreRule, ScoringNet, mean_cosine
 
@@ -91,7 +90,7 @@ class SaFas(Method):
             features=features,
             logits=self.heads(features),
             risks=risks,
-            present=functional.one_hot(batch.domains.long(), self.heads.num_domains).any(dim=0),
+            present=present_domains(batch.domains, self.heads.num_domains),
         )
 
     def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:

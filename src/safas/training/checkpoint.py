@@ -37,10 +37,13 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def state_of(
-    model: nn.Module, optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]
+    method: nn.Module, optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]
 ) -> dict[str, Tensor]:
-    """Weights, momentum buffers and the states of the random generators, under distinct names."""
-    state = {WEIGHT + name: tensor for name, tensor in model.state_dict().items()}
+    """What the method keeps (weights first of all), momentum buffers and the states of the random generators.
+
+    Each under a distinct name.
+    """
+    state = {WEIGHT + name: tensor for name, tensor in method.state_dict().items()}
     for parameter, name in names.items():
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
@@ -53,19 +56,20 @@ def state_of(
 
 def restore(
     state: Mapping[str, Tensor],
-    model: nn.Module,
+    method: nn.Module,
     optimizer: torch.optim.Optimizer,
     names: Mapping[nn.Parameter, str],
     where: Path,
 ) -> None:
     """Put a state back in place. Raises TrainingError when it is of another network."""
     weights = {key.removeprefix(WEIGHT): value for key, value in state.items() if key.startswith(WEIGHT)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
+    own = method.state_dict()  # the method's tensors themselves, under the names that they were saved by
+    if _shapes(own) != _shapes(weights):
         raise TrainingError(
             "the checkpoint is of another network", where=str(where), remedy="Train without resuming."
-        ) from error
+        )
+    for name, tensor in own.items():
+        tensor.copy_(weights[name])
     for parameter, name in names.items():
         if MOMENTUM + name in state:
             buffer = torch.empty_like(parameter).copy_(state[MOMENTUM + name]).detach()
@@ -73,3 +77,7 @@ def restore(
     torch.set_rng_state(state[RNG])
     if CUDA_RNG in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state[CUDA_RNG])
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -186,7 +186,7 @@ def _evaluate(trainer: _Trainer, records: Records, step: int, epoch: int) -> Rec
 
 def _save(trainer: _Trainer, records: Records, done: int) -> None:
     about = {"run": trainer.folder.name, "steps": str(done), "records": str(records.written())}
-    save(trainer.checkpoint, state_of(trainer.net, trainer.optimizer, trainer.names), about)
+    save(trainer.checkpoint, state_of(trainer.method, trainer.optimizer, trainer.names), about)
 
 
 def _resume(trainer: _Trainer) -> tuple[int, int]:
@@ -200,7 +200,7 @@ def _resume(trainer: _Trainer) -> tuple[int, int]:
             where=str(trainer.checkpoint),
             remedy="Train without resuming, or put the right file in its place.",
         )
-    restore(state, trainer.net, trainer.optimizer, trainer.names, trainer.checkpoint)
+    restore(state, trainer.method, trainer.optimizer, trainer.names, trainer.checkpoint)
     return int(about["steps"]), int(about["records"])
 
 

@@ -1,0 +1,60 @@
+"""A method over a backbone of two layers, and batches on which it can learn."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from safas.batches import Batch, classes_of
+from safas.methods import CONFIGS, METHODS, Method
+
+SIDE, D = 6, 8
+
+
+class Tiny(nn.Module):
+    """A backbone of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, D), nn.Tanh())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.net(images)
+        return features
+
+
+def make(name: str, E: int = 3, seed: int = 0, config: Any = None) -> Method:
+    torch.manual_seed(seed)
+    method_class: Any = METHODS[name]
+    method: Method = method_class(Tiny(), D, E, config or CONFIGS[name](), SIDE, 10)
+    return method
+
+
+def toy_batch(E: int = 3, seed: int = 0, images: int = 12) -> Batch:
+    """Live images are brighter above, spoof ones below; the domains differ in colour. Two views."""
+    generator = torch.Generator().manual_seed(seed)
+    labels, domains = torch.arange(images) % 2, (torch.arange(images) // 2) % E
+    pixels = 0.2 * torch.rand(2 * images, 3, SIDE, SIDE, generator=generator)
+    labels, domains = labels.repeat(2), domains.repeat(2)
+    pixels[:, :, : SIDE // 2] += 0.4 * labels[:, None, None, None]
+    pixels[:, :, SIDE // 2 :] += 0.4 * (1 - labels)[:, None, None, None]
+    pixels[torch.arange(2 * images), domains % 3] += 0.3
+    return Batch(pixels, labels, domains, classes_of(labels, domains))
+
+
+def without(batch: Batch, domain: int) -> Batch:
+    some = batch.domains != domain
+    return Batch(batch.images[some], batch.labels[some], batch.domains[some], batch.classes[some])
+
+
+def train(method: Method, E: int, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.05, momentum=0.9)
+    losses = []
+    for step in range(steps):
+        output = method.loss(toy_batch(E, seed=step), step)
+        optimizer.zero_grad()
+        output.total.backward()
+        optimizer.step()
+        method.after_step(step)
+        losses.append(output.total.item())
+    return losses
