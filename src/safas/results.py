@@ -11,7 +11,12 @@ import numpy as np
 
 Result = Mapping[str, Any]  # what `safas.evaluation.evaluate` returns
 
-METHOD_NAMES: Mapping[str, str] = {"erm": "ERM", "erm-supcon": "ERM + SupCon", "sa-fas": "SA-FAS"}
+METHOD_NAMES: Mapping[str, str] = {
+    "erm": "ERM",
+    "erm-supcon": "ERM + SupCon",
+    "sa-fas": "SA-FAS",
+    "irm": "IRMv1",
+}
 
 # What is printed of a row, in this order: the number's name -> the column's title.
 COLUMNS: Mapping[str, str] = {

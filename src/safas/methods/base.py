@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from safas.batches import Batch
+from safas.errors import InputError
 from safas.model import DomainHeads, ScoringNet
 
 
@@ -58,3 +59,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def scoring_net(self) -> ScoringNet:
         """What is evaluated and exported; shares the method's parameters."""
+
+
+def check_not_negative(config: object, *names: str) -> None:
+    """Raises InputError naming the first of these settings that is below 0 (or no number)."""
+    for name in names:
+        if not getattr(config, name) >= 0:
+            raise InputError(f"{name} = {getattr(config, name)} is negative", where=f"method.{name}")

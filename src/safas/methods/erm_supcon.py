@@ -14,7 +14,7 @@ from torch import nn
 from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import supervised_contrastive
-from safas.methods.base import Method, StepOutput
+from safas.methods.base import Method, StepOutput, check_not_negative
 from safas.model import DomainHeads, ScoringNet
 
 
@@ -29,8 +29,7 @@ class ErmSupConConfig:
     """tau > 0 of the contrastive loss"""
 
     def __post_init__(self) -> None:
-        if self.contrastive_weight < 0:
-            raise InputError("the weight must not be negative", where="method.contrastive_weight")
+        check_not_negative(self, "contrastive_weight")
         if self.temperature <= 0:
             raise InputError("the temperature must be positive", where="method.temperature")
 

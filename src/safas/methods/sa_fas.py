@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import present_domains, supervised_contrastive
-from safas.methods.base import Method, StepOutput
+from safas.methods.base import Method, StepOutput, check_not_negative
 from safas.model import DomainHeads, ScoreRule, ScoringNet, mean_cosine
 
 Scaling = Literal["code", "paper"]
@@ -48,10 +48,7 @@ class SaFasConfig:
     def __post_init__(self) -> None:
         if not 0 < self.alpha <= 1:
             raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
-        if self.align_epoch < 0:
-            raise InputError("the first epoch of alignment must not be negative", where="method.align_epoch")
-        if self.contrastive_weight < 0:
-            raise InputError("the weight must not be negative", where="method.contrastive_weight")
+        check_not_negative(self, "align_epoch", "contrastive_weight")
         if self.temperature <= 0:
             raise InputError("the temperature must be positive", where="method.temperature")
 

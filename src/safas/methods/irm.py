@@ -1,0 +1,86 @@
+"""IRMv1: invariant risk minimisation (Arjovsky, Bottou, Gulrajani, Lopez-Paz 2019, arXiv 1907.02893).
+
+L = mean_e R_e + lambda * mean_e ( dR_e(v s)/dv at v = 1 )^2, s the logit of the one head. A representation is
+invariant when one classifier on top of it is the best one in every domain at once; the penalty says how far
+the dummy classifier v = 1 is from being the best in domain e. With p = sigmoid(s) the derivative has a closed
+form, the mean over domain e of (p - y) s, so no second backward pass is needed.
+
+Where we differ: one logit instead of two softmax outputs (the same cross-entropy); means over the domains
+instead of sums (the same lambda). The derivative is squared on the mini-batch, as in the authors' code, which
+adds its variance to the penalty; their appendix D takes the product over two batches, which does not. Their
+code also divides L by lambda and so leaves Adam's steps alike; with SGD that would divide the learning rate,
+so we do not. Nothing of the optimiser is reset when the penalty sets in. The L2 term is the loop's decay.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from safas.batches import Batch
+from safas.losses import domain_means, domain_risks, mean_present, present_domains
+from safas.methods.base import Method, StepOutput, check_not_negative
+from safas.model import DomainHeads, ScoringNet
+
+
+@dataclass(frozen=True)
+class IrmConfig:
+    """IRMv1's settings; the defaults are DomainBed's, the authors tuned theirs for coloured digits."""
+
+    name: Literal["irm"] = "irm"
+    penalty_weight: float = 100.0
+    """lambda >= 0, from `penalty_epoch` on; 1 before"""
+    penalty_epoch: int = 10
+    """first epoch (from 0) of the full penalty: a tenth of 100 epochs, like DomainBed's 500 of 5000 steps"""
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, "penalty_weight", "penalty_epoch")
+
+
+class Irm(Method):
+    """Mean risk of the domains under one head + lambda * mean squared derivative by a dummy classifier."""
+
+    views: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        dim: int,
+        num_domains: int,
+        config: IrmConfig,
+        image_size: int,
+        steps_per_epoch: int,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, 1), image_size
+        self.config, self.num_domains = config, num_domains
+        self.first_full_step = config.penalty_epoch * steps_per_epoch
+
+    def loss(self, batch: Batch, step: int) -> StepOutput:
+        """L = mean_e R_e + lambda * mean_e (dR_e/dv)^2, over the domains that are present."""
+        features = self.backbone(batch.images)
+        logits, domains, E = self.heads(features), batch.domains, self.num_domains
+        present = present_domains(domains, E)
+        risks = domain_risks(logits[:, 0], batch.labels, domains, E)
+        gradients = domain_means(dummy_gradients(logits[:, 0], batch.labels), domains, E)
+        risk, penalty = mean_present(risks, present), mean_present(gradients.square(), present)
+        weight = self.config.penalty_weight if step >= self.first_full_step else 1.0
+        return StepOutput(
+            total=risk + weight * penalty,
+            parts={"risk": risk, "penalty": penalty},
+            features=features,
+            logits=logits,
+            risks=risks,
+            present=torch.ones_like(logits[0], dtype=torch.bool),
+        )
+
+    def scoring_net(self) -> ScoringNet:
+        """Sigmoid of the one logit."""
+        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+
+
+def dummy_gradients(logits: Float[Tensor, "N"], labels: Shaped[Tensor, "N"]) -> Float[Tensor, "N"]:
+    """Each sample's derivative of the cross-entropy of v * logit by v, at v = 1: (p - y) * logit."""
+    return (logits.sigmoid() - labels) * logits
