@@ -16,6 +16,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "erm-supcon": "ERM + SupCon",
     "sa-fas": "SA-FAS",
     "irm": "IRMv1",
+    "vrex": "V-REx",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

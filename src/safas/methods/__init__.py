@@ -5,19 +5,22 @@ from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
+from safas.methods.vrex import VRex, VRexConfig
 
 METHODS = {
     "erm": Erm,
     "erm-supcon": ErmSupCon,
     "sa-fas": SaFas,
     "irm": Irm,
+    "vrex": VRex,
 }
 CONFIGS = {
     "erm": ErmConfig,
     "erm-supcon": ErmSupConConfig,
     "sa-fas": SaFasConfig,
     "irm": IrmConfig,
+    "vrex": VRexConfig,
 }
-MethodConfig = ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig
+MethodConfig = ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
