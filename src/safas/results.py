@@ -17,6 +17,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "sa-fas": "SA-FAS",
     "irm": "IRMv1",
     "vrex": "V-REx",
+    "group-dro": "GroupDRO",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

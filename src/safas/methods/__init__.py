@@ -3,6 +3,7 @@
 from safas.methods.base import Method, StepOutput
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
+from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
 from safas.methods.vrex import VRex, VRexConfig
@@ -13,6 +14,7 @@ METHODS = {
     "sa-fas": SaFas,
     "irm": Irm,
     "vrex": VRex,
+    "group-dro": GroupDro,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -20,7 +22,8 @@ CONFIGS = {
     "sa-fas": SaFasConfig,
     "irm": IrmConfig,
     "vrex": VRexConfig,
+    "group-dro": GroupDroConfig,
 }
-MethodConfig = ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig
+MethodConfig = ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig | GroupDroConfig
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
