@@ -18,6 +18,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "irm": "IRMv1",
     "vrex": "V-REx",
     "group-dro": "GroupDRO",
+    "coral": "CORAL",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

@@ -1,6 +1,7 @@
 """The methods, one file each, all behind `safas.methods.base.Method`."""
 
 from safas.methods.base import Method, StepOutput
+from safas.methods.coral import Coral, CoralConfig
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
@@ -15,6 +16,7 @@ METHODS = {
     "irm": Irm,
     "vrex": VRex,
     "group-dro": GroupDro,
+    "coral": Coral,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -23,7 +25,10 @@ CONFIGS = {
     "irm": IrmConfig,
     "vrex": VRexConfig,
     "group-dro": GroupDroConfig,
+    "coral": CoralConfig,
 }
-MethodConfig = ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig | GroupDroConfig
+MethodConfig = (
+    ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig | GroupDroConfig | CoralConfig
+)
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

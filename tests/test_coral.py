@@ -1,0 +1,37 @@
+"""CORAL's distance against numpy's covariances."""
+
+import numpy as np
+import pytest
+import torch
+
+from safas.methods.coral import CoralConfig, coral_distance
+from toy_method import make, toy_batch
+
+
+def test_two_domains_by_hand() -> None:
+    """Domain 0: (0, 0), (2, 0): C = diag(2, 0). Domain 1: (5, 5), (5, 9): C = diag(0, 8).
+
+    |C_0 - C_1|^2 = 4 + 64 = 68, and / (4 * 2^2) = 4.25. Where the points lie as a whole does not matter.
+    """
+    features = torch.tensor([[0.0, 0.0], [5.0, 5.0], [2.0, 0.0], [5.0, 9.0]])
+    assert float(coral_distance(features, torch.tensor([0, 1, 0, 1]))) == 4.25
+
+
+def test_equals_numpy_for_domains_of_unequal_share() -> None:
+    """Mean over the three pairs of the four domains of which one has a single sample."""
+    features = torch.randn(20, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    domains = torch.tensor([0] * 9 + [1] * 6 + [2] * 4 + [3])
+    covariances = [np.cov(features[domains == e].numpy(), rowvar=False) for e in range(3)]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    wanted = np.mean([np.linalg.norm(covariances[i] - covariances[j]) ** 2 / 100 for i, j in pairs])
+    assert float(coral_distance(features, domains)) == pytest.approx(wanted)
+
+
+def test_one_domain_has_nothing_to_align() -> None:
+    assert float(coral_distance(torch.randn(4, 3), torch.zeros(4, dtype=torch.long))) == 0
+
+
+def test_the_total_adds_the_weighted_distance() -> None:
+    output = make("coral", config=CoralConfig(coral_weight=3.0)).loss(toy_batch(), 0)
+    distance = coral_distance(output.features, toy_batch().domains)
+    torch.testing.assert_close(output.total, output.risks.mean() + 3 * distance)
