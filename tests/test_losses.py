@@ -6,7 +6,15 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import SupConLoss
 
-from safas.losses import domain_means, domain_risks, mean_present, present_domains, supervised_contrastive
+from safas.losses import (
+    domain_means,
+    domain_risks,
+    mean_present,
+    present_domains,
+    reversal_strength,
+    reversed_gradient,
+    supervised_contrastive,
+)
 
 
 def test_four_vectors_by_hand() -> None:
@@ -81,3 +89,19 @@ def test_risks_of_domains_by_hand() -> None:
     risks = domain_risks(logits, torch.tensor([1, 0, 1]), torch.tensor([0, 0, 1]), 2)
     wanted = [(math.log(4 / 3) + math.log(4)) / 2, math.log(4 / 3)]
     assert risks.tolist() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_reversed_gradient_changes_sign_and_scale_and_nothing_forward() -> None:
+    x = torch.tensor([[1.0, -2.0]], requires_grad=True)
+    y = reversed_gradient(x, 0.3)
+    assert torch.equal(y, x)
+    (2 * y[0, 0] + y[0, 1] ** 2).backward()  # its own gradient is (2, 2 * -2)
+    assert x.grad is not None
+    assert x.grad.tolist() == [pytest.approx([-0.6, 1.2])]
+
+
+def test_the_reversal_grows_from_nothing_to_one() -> None:
+    """At p = ln(3)/10: 2 / (1 + 1/3) - 1 = 0.5."""
+    assert reversal_strength(0.0) == 0
+    assert reversal_strength(math.log(3) / 10) == pytest.approx(0.5)
+    assert 0.9999 < reversal_strength(1.0) == reversal_strength(7.0) < 1

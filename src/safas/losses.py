@@ -1,5 +1,8 @@
 """Terms of the objectives, as pure functions of tensors."""
 
+import math
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
@@ -58,3 +61,31 @@ def present_domains(domains: Int[Tensor, "N"], num_domains: int) -> Bool[Tensor,
 def mean_present(values: Float[Tensor, "E"], present: Bool[Tensor, "E"]) -> Float[Tensor, ""]:
     """Mean of the values of the domains that are present; 0 if none is."""
     return torch.where(present, values, 0.0).sum() / present.sum().clamp(min=1)
+
+
+class _Reversal(torch.autograd.Function):
+    """x -> x, whose gradient is multiplied by -strength."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+def reversed_gradient(x: Float[Tensor, "N D"], strength: float) -> Float[Tensor, "N D"]:
+    """x itself; the gradient that comes back through it is multiplied by -strength (Ganin et al. 2016).
+
+    What stands after it learns to lower a loss while what stands before it learns to raise the same loss.
+    """
+    reversal: Any = _Reversal.apply  # torch does not annotate it
+    y: Tensor = reversal(x, strength)
+    return y
+
+
+def reversal_strength(progress: float) -> float:
+    """2 / (1 + exp(-10 p)) - 1 for p in [0, 1]: 0 at first, almost 1 from p = 0.5 on (Ganin et al. 2016)."""
+    return 2 / (1 + math.exp(-10 * min(progress, 1.0))) - 1

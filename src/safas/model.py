@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -128,6 +129,14 @@ class DomainHeads(nn.Module):
         raise InputError(
             f"no score rule is called {rule!r}", remedy=f"Choose from: {', '.join(SCORE_RULES)}."
         )
+
+
+def perceptron(*sizes: int) -> nn.Sequential:
+    """Linear layers from each size to the next, ReLU between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.ReLU(), nn.Linear(inputs, outputs)]
+    return nn.Sequential(*layers[1:])
 
 
 class Normalised(nn.Module):

@@ -19,6 +19,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "vrex": "V-REx",
     "group-dro": "GroupDRO",
     "coral": "CORAL",
+    "dann": "DANN",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

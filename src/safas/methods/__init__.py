@@ -2,6 +2,7 @@
 
 from safas.methods.base import Method, StepOutput
 from safas.methods.coral import Coral, CoralConfig
+from safas.methods.dann import Dann, DannConfig
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
@@ -17,6 +18,7 @@ METHODS = {
     "vrex": VRex,
     "group-dro": GroupDro,
     "coral": Coral,
+    "dann": Dann,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -26,9 +28,17 @@ CONFIGS = {
     "vrex": VRexConfig,
     "group-dro": GroupDroConfig,
     "coral": CoralConfig,
+    "dann": DannConfig,
 }
 MethodConfig = (
-    ErmConfig | ErmSupConConfig | SaFasConfig | IrmConfig | VRexConfig | GroupDroConfig | CoralConfig
+    ErmConfig
+    | ErmSupConConfig
+    | SaFasConfig
+    | IrmConfig
+    | VRexConfig
+    | GroupDroConfig
+    | CoralConfig
+    | DannConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

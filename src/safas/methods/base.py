@@ -66,3 +66,10 @@ def check_not_negative(config: object, *names: str) -> None:
     for name in names:
         if not getattr(config, name) >= 0:
             raise InputError(f"{name} = {getattr(config, name)} is negative", where=f"method.{name}")
+
+
+def check_positive(config: object, *names: str) -> None:
+    """Raises InputError naming the first of these settings that is not above 0."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise InputError(f"{name} = {getattr(config, name)} is not above 0", where=f"method.{name}")

@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from safas.batches import Batch
-from safas.errors import InputError
 from safas.losses import supervised_contrastive
-from safas.methods.base import Method, StepOutput, check_not_negative
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
 from safas.model import DomainHeads, ScoringNet
 
 
@@ -30,8 +29,7 @@ class ErmSupConConfig:
 
     def __post_init__(self) -> None:
         check_not_negative(self, "contrastive_weight")
-        if self.temperature <= 0:
-            raise InputError("the temperature must be positive", where="method.temperature")
+        check_positive(self, "temperature")
 
 
 class ErmSupCon(Method):

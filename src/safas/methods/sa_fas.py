@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import present_domains, supervised_contrastive
-from safas.methods.base import Method, StepOutput, check_not_negative
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
 from safas.model import DomainHeads, ScoreRule, ScoringNet, mean_cosine
 
 Scaling = Literal["code", "paper"]
@@ -49,8 +49,7 @@ class SaFasConfig:
         if not 0 < self.alpha <= 1:
             raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
         check_not_negative(self, "align_epoch", "contrastive_weight")
-        if self.temperature <= 0:
-            raise InputError("the temperature must be positive", where="method.temperature")
+        check_positive(self, "temperature")
 
 
 class SaFas(Method):
