@@ -14,6 +14,7 @@ from safas.losses import (
     reversal_strength,
     reversed_gradient,
     supervised_contrastive,
+    triplet,
 )
 
 
@@ -105,3 +106,39 @@ def test_the_reversal_grows_from_nothing_to_one() -> None:
     assert reversal_strength(0.0) == 0
     assert reversal_strength(math.log(3) / 10) == pytest.approx(0.5)
     assert 0.9999 < reversal_strength(1.0) == reversal_strength(7.0) < 1
+
+
+def test_triplets_of_four_points_by_hand() -> None:
+    """Unit vectors at 0, 60, 90, 180 degrees, classes 0 0 1 2, margin 0.1; distance = 2 sin(angle / 2).
+
+    d01 = 1, d02 = 1.414214, d03 = 2, d12 = 0.517638, d13 = 1.732051. Only 0 and 1 are alike, so:
+    anchor 0: 1 - d02 + 0.1 = -0.31 and 1 - d03 + 0.1 = -0.9, both satisfied;
+    anchor 1: 1 - d12 + 0.1 = 0.582362 and 1 - d13 + 0.1 = -0.63, one of them not.
+    The mean over the one that is not satisfied: 0.582362. The vectors' lengths do not matter.
+    """
+    angles = torch.tensor([0.0, 60.0, 90.0, 180.0]).deg2rad()
+    features = torch.tensor([1.0, 0.5, 3.0, 20.0])[:, None] * torch.stack([angles.cos(), angles.sin()], dim=1)
+    loss = triplet(features, torch.tensor([0, 0, 1, 2]), margin=0.1)
+    assert float(loss) == pytest.approx(0.582362, abs=2e-6)
+
+
+def test_triplets_equal_the_definition_and_have_gradients_where_points_coincide() -> None:
+    """One triplet at a time; samples 0 and 1 are the same point."""
+    z = torch.nn.functional.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(2)), dim=1)
+    z[1] = z[0]
+    classes = torch.tensor([0, 0, 1, 1, 1, 2, 2, 3, 0])
+    violations = [
+        float((z[a] - z[p]).norm() - (z[a] - z[n]).norm()) + 0.2
+        for a in range(9)
+        for p in range(9)
+        for n in range(9)
+        if p != a and classes[p] == classes[a] != classes[n]
+    ]
+    unsatisfied = [value for value in violations if value > 0]
+    features = z.clone().requires_grad_()
+    loss = triplet(features, classes, margin=0.2)
+    assert loss.item() == pytest.approx(sum(unsatisfied) / len(unsatisfied), rel=1e-4)
+    loss.backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+    assert triplet(z, torch.zeros(9, dtype=torch.long), 0.2) == 0

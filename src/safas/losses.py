@@ -63,6 +63,22 @@ def mean_present(values: Float[Tensor, "E"], present: Bool[Tensor, "E"]) -> Floa
     return torch.where(present, values, 0.0).sum() / present.sum().clamp(min=1)
 
 
+def triplet(features: Float[Tensor, "N D"], classes: Int[Tensor, "N"], margin: float) -> Float[Tensor, ""]:
+    """Triplet loss over all triplets of the batch, the mean of those that are not yet satisfied.
+
+    max(0, |z_a - z_p| - |z_a - z_n| + margin), z = features / |features|, for every anchor a, every other
+    sample p of its class and every sample n of another; 0 if all are satisfied or there is no triplet.
+    """
+    z = functional.normalize(features, dim=1)
+    # The square root has no slope at 0, so a distance is at least 1e-6.
+    distances = (2 - 2 * z @ z.T).clamp(min=1e-12).sqrt()
+    alike = classes[:, None] == classes[None, :]
+    itself = torch.eye(len(classes), dtype=torch.bool, device=classes.device)
+    valid = (alike & ~itself)[:, :, None] & ~alike[:, None, :]
+    violations = (distances[:, :, None] - distances[:, None, :] + margin).relu() * valid
+    return violations.sum() / (violations > 0).sum().clamp(min=1)
+
+
 class _Reversal(torch.autograd.Function):
     """x -> x, whose gradient is multiplied by -strength."""
 

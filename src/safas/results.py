@@ -20,6 +20,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "group-dro": "GroupDRO",
     "coral": "CORAL",
     "dann": "DANN",
+    "ssdg": "SSDG",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

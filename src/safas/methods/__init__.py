@@ -8,6 +8,7 @@ from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
+from safas.methods.ssdg import Ssdg, SsdgConfig
 from safas.methods.vrex import VRex, VRexConfig
 
 METHODS = {
@@ -19,6 +20,7 @@ METHODS = {
     "group-dro": GroupDro,
     "coral": Coral,
     "dann": Dann,
+    "ssdg": Ssdg,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -29,6 +31,7 @@ CONFIGS = {
     "group-dro": GroupDroConfig,
     "coral": CoralConfig,
     "dann": DannConfig,
+    "ssdg": SsdgConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -39,6 +42,7 @@ MethodConfig = (
     | GroupDroConfig
     | CoralConfig
     | DannConfig
+    | SsdgConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
