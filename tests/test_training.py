@@ -24,6 +24,7 @@ from safas.augment import AugmentConfig
 from safas.batches import Batch, CropStore, Sampler
 from safas.errors import InputError, MediaError, ProtocolError, SafasError, TrainingError
 from safas.methods import CONFIGS
+from safas.methods.dann import DannConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.model import DomainHeads, ScoringNet, backbone
 from safas.protocols import SourceData
@@ -456,6 +457,8 @@ def test_presets_take_any_method_and_unknown_names_are_refused() -> None:
             assert (config.method.name, config.seed) == (method, 3)
             assert config_from_json(json.loads(json.dumps(asdict(config)))) == config
     assert preset("demo").method == PRESETS["demo"].method
+    assert preset("demo", "dann").method == DannConfig(ramp_epochs=20)
+    assert preset("paper", "dann").method == DannConfig()
     with pytest.raises(InputError, match="no preset is called 'big'"):
         preset("big")
     with pytest.raises(InputError, match="no method is called 'irm2'"):
