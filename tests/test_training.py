@@ -210,7 +210,7 @@ def test_killed_in_mid_epoch_and_resumed_it_ends_bit_for_bit_the_same(
     assert [record["step"] for record in read_records(run, "resumed")] == [5]
 
 
-@pytest.mark.parametrize("method", ["group-dro", "dann", "ssdg"])
+@pytest.mark.parametrize("method", ["group-dro", "dann", "ssdg", "fishr"])
 def test_what_a_method_keeps_is_resumed_too(
     method: str, prepared: Path, data: SourceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,9 +35,9 @@ def supervised_contrastive(
 
 
 def domain_means(
-    values: Float[Tensor, "N"], domains: Int[Tensor, "N"], num_domains: int
-) -> Float[Tensor, "E"]:
-    """Mean of the values over the samples of every domain; 0 for a domain without a sample."""
+    values: Float[Tensor, "*K N"], domains: Int[Tensor, "N"], num_domains: int
+) -> Float[Tensor, "*K E"]:
+    """Mean of the values over the samples of every domain, by the last axis; 0 for a domain without a sample."""
     belongs = functional.one_hot(domains.long(), num_domains).to(values.dtype)
     return values @ belongs / belongs.sum(dim=0).clamp(min=1)
 

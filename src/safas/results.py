@@ -21,6 +21,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "coral": "CORAL",
     "dann": "DANN",
     "ssdg": "SSDG",
+    "fishr": "Fishr",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

@@ -5,6 +5,7 @@ from safas.methods.coral import Coral, CoralConfig
 from safas.methods.dann import Dann, DannConfig
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
+from safas.methods.fishr import Fishr, FishrConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
@@ -21,6 +22,7 @@ METHODS = {
     "coral": Coral,
     "dann": Dann,
     "ssdg": Ssdg,
+    "fishr": Fishr,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -32,6 +34,7 @@ CONFIGS = {
     "coral": CoralConfig,
     "dann": DannConfig,
     "ssdg": SsdgConfig,
+    "fishr": FishrConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -43,6 +46,7 @@ MethodConfig = (
     | CoralConfig
     | DannConfig
     | SsdgConfig
+    | FishrConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

@@ -11,6 +11,7 @@ from safas.batches import Sampling
 from safas.errors import InputError
 from safas.methods import CONFIGS, MethodConfig
 from safas.methods.dann import DannConfig
+from safas.methods.fishr import FishrConfig
 from safas.methods.irm import IrmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.methods.ssdg import SsdgConfig
@@ -113,6 +114,7 @@ _DEMO_METHODS: Mapping[str, MethodConfig] = {
     "vrex": VRexConfig(penalty_epoch=2),
     "dann": DannConfig(ramp_epochs=20),
     "ssdg": SsdgConfig(ramp_epochs=20),
+    "fishr": FishrConfig(penalty_epoch=6),
 }
 
 
