@@ -12,14 +12,15 @@ SIDE, D = 6, 8
 
 
 class Tiny(nn.Module):
-    """A backbone of two layers."""
+    """A backbone of two layers, behind three stages that do nothing (MixStyle mixes after them)."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.layer1, self.layer2, self.layer3 = nn.Identity(), nn.Identity(), nn.Identity()
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, D), nn.Tanh())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.net(images)
+        features: torch.Tensor = self.net(self.layer3(self.layer2(self.layer1(images))))
         return features
 
 

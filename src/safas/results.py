@@ -22,6 +22,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "dann": "DANN",
     "ssdg": "SSDG",
     "fishr": "Fishr",
+    "mixstyle": "MixStyle",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

@@ -41,7 +41,7 @@ class Command:
     """ocim, limited, single, celeba-spoof, oulu-1 ... oulu-4, or like "laptop,phone,tablet->webcam"; none: each
     domain is left out in turn"""
     methods: tuple[str, ...] = Grid.methods
-    """of erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg, fishr"""
+    """of erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg, fishr, mixstyle"""
     seeds: tuple[int, ...] = Grid.seeds
     """one run each"""
     preset: str = Grid.preset

@@ -20,7 +20,7 @@ class Pick:
     preset: str = "demo"
     """where the settings start from: demo (minutes on two cores) or paper (256 px, 100 epochs)"""
     method: str = "sa-fas"
-    """erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg or fishr"""
+    """erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg, fishr or mixstyle"""
 
 
 def command_class(argv: Sequence[str]) -> type:

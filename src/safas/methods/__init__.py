@@ -8,6 +8,7 @@ from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.fishr import Fishr, FishrConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
+from safas.methods.mixstyle import MixStyle, MixStyleConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
 from safas.methods.ssdg import Ssdg, SsdgConfig
 from safas.methods.vrex import VRex, VRexConfig
@@ -23,6 +24,7 @@ METHODS = {
     "dann": Dann,
     "ssdg": Ssdg,
     "fishr": Fishr,
+    "mixstyle": MixStyle,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -35,6 +37,7 @@ CONFIGS = {
     "dann": DannConfig,
     "ssdg": SsdgConfig,
     "fishr": FishrConfig,
+    "mixstyle": MixStyleConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -47,6 +50,7 @@ MethodConfig = (
     | DannConfig
     | SsdgConfig
     | FishrConfig
+    | MixStyleConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
