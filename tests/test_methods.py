@@ -8,11 +8,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from safas.benchmark import Grid
 from safas.errors import InputError
 from safas.losses import supervised_contrastive
 from safas.methods import CONFIGS, METHODS
 from safas.methods.sa_fas import SaFasConfig
 from safas.model import mean_cosine
+from safas.results import METHOD_NAMES
 from toy_method import D, make, toy_batch, train, without
 
 ALL = pytest.mark.parametrize("name", METHODS)
@@ -68,6 +70,12 @@ def test_the_output_has_its_shapes_and_the_parts_are_named(name: str) -> None:
     assert output.risks.shape in ((1,), (3,))  # of all samples together, or of each domain
     assert "risk" in output.parts
     assert output.total.shape == ()
+
+
+def test_every_method_has_a_printed_name_and_the_benchmark_runs_three_unasked() -> None:
+    assert list(METHODS) == list(CONFIGS) == list(METHOD_NAMES)
+    assert all(CONFIGS[name]().name == name for name in CONFIGS)
+    assert Grid(()).methods == ("erm", "erm-supcon", "sa-fas")
 
 
 def test_what_the_totals_are() -> None:

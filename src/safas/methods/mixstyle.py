@@ -36,7 +36,7 @@ class MixStyleConfig:
 
     name: Literal["mixstyle"] = "mixstyle"
     stages: int = 3
-    """>= 1, mixes after the residual stages layer1 .. layer<stages>; 3 for PACS, 2 for OfficeHome in the paper"""
+    """>= 1, mixes after the residual stages layer1 .. layer<stages>; 3 for PACS, 2 for OfficeHome by the authors"""
     probability: float = 0.5
     """in [0, 1], p with which a stage mixes at a step"""
     alpha: float = 0.1
