@@ -4,9 +4,9 @@ min over theta, max over q of sum_e q_e R_e, q on the simplex. Every step: q_e <
 sum 1, then one SGD step on L = sum_e q_e R_e, q held fixed. It starts at q_e = 1/E.
 
 Where we differ: the paper's groups are pairs of label and attribute; ours are the domains, as in DomainBed.
-The group adjustment (the paper's C / sqrt(n)) and its stronger
-weight decay are left out. A domain absent from the batch has risk 0, as in the authors' code: its q_e is
-rescaled only, and the others' weights in L sum to less than 1.
+The group adjustment (the paper's C / sqrt(n)) and its stronger weight decay are left out. A domain absent from
+the batch has risk 0, as in the authors' code: its q_e is rescaled only, and the others' weights in L sum to
+less than 1.
 """
 
 from dataclasses import dataclass
