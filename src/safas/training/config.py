@@ -88,7 +88,7 @@ class TrainConfig:
 
 # paper: the defaults of the authors' code. demo: a minute on two CPU cores, from random weights: smaller images,
 # mild rotation and little zoom (so few steps do not suffice for more), a steeper schedule, and a faster alignment
-# because there are some two hundred steps instead of some ten thousand.
+# because there are some hundreds of steps instead of some ten thousand.
 PRESETS: Mapping[str, TrainConfig] = {
     "paper": TrainConfig(),
     "demo": TrainConfig(
