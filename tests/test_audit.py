@@ -13,7 +13,9 @@ import official
 from safas import audit as auditing
 from safas.audit import Audit, audit
 from safas.cli import main
+from safas.errors import InputError
 from safas.sources import read_boxes, read_source
+from safas.table import SAMPLES
 
 Make = Callable[[Path], Path]
 WHOLE: dict[str, tuple[Make, int, int]] = {
@@ -311,3 +313,60 @@ def test_sidecars(tmp_path: Path) -> None:
     assert boxes.rows() == [
         (stem.removeprefix("scene01/"), 0, 5.0, 6.0, 20.0, 30.0, [10.0, 12.0, 20.0, 12.0])
     ]
+
+
+def test_another_copy_of_the_set_is_looked_at_for_itself(small: Path, tmp_path: Path) -> None:
+    """Same names, sizes and times of change: what was read elsewhere must not vouch for it."""
+    copy = Path(shutil.copytree(small, tmp_path / "copy"))
+    broken = copy / "train_release/1/1.avi"
+    times = broken.stat()
+    broken.write_bytes(b"\0" * times.st_size)
+    os.utime(broken, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert look("casia-fasd", small, tmp_path / "out").complete
+    assert [path for path, _ in look("casia-fasd", copy, tmp_path / "out").unreadable] == [
+        "train_release/1/1.avi"
+    ]
+
+
+def test_a_table_of_ones_own_is_held_to_its_rules(tmp_path: Path) -> None:
+    usual = {
+        "dataset": "m",
+        "domain": "d",
+        "media": "video",
+        "split": "train",
+        "label": "live",
+        "attack": "none",
+    }
+    rows = [
+        {**usual, "video": "1", "path": "1.avi", "subject": "anna"},
+        {**usual, "video": "1", "path": "gone.avi", "subject": "bert"},
+    ]
+    official.clip(tmp_path / "1.avi")
+    pl.DataFrame([{**dict.fromkeys(SAMPLES, ""), **row} for row in rows]).write_csv(tmp_path / "samples.csv")
+    found = look("table", tmp_path, tmp_path / "out")
+    assert found.missing == ["gone.avi"]
+    assert found.problems == [("the sample table", "the video id '1' stands in more than one row")]
+    assert not found.complete
+    with pytest.raises(InputError, match="workers = 0"):
+        audit("table", tmp_path, tmp_path / "out", workers=0)
+
+
+def test_a_name_that_is_no_text(small: Path, tmp_path: Path) -> None:
+    """A name in Latin-1 that is no part of the set is told; in a tree of one's own it would be a lost video."""
+    (small / "train_release/1/\udcfcml.avi").write_bytes(b"x")
+    assert look("casia-fasd", small, tmp_path / "out").problems == [
+        ("train_release/1/?ml.avi", "the name is no text in UTF-8")
+    ]
+    own = tmp_path / "own/phone/train/live/anna"
+    own.mkdir(parents=True)
+    (own / "\udcfcml.mp4").write_bytes(b"x")
+    with pytest.raises(InputError, match="the name is no text in UTF-8"):
+        read_source("folder", tmp_path / "own")
+
+
+def test_a_list_with_a_byte_order_mark_and_a_slip(tmp_path: Path) -> None:
+    stem = "scene01/real/real_client002_laptop_SD_scene01"
+    msu = official.link_all(tmp_path / "msu", [f"{stem}.mov"])
+    (msu / "train_sub_list.txt").write_text("\ufeff02\nnan\n", encoding="utf-8")
+    (msu / "test_sub_list.txt").write_text("03\n")
+    assert read_source("msu-mfsd", msu)["subject"].to_list() == ["002"]

@@ -478,3 +478,50 @@ def test_killed_and_run_again(tmp_path: Path, write_video: Write) -> None:
     assert tree(out) == tree(whole)
     assert len(times(out)) == 240
     assert written.items() <= times(out).items()
+
+
+def test_what_a_power_cut_emptied_is_made_again(
+    tmp_path: Path, root: Path, samples: pl.DataFrame, boxes: pl.DataFrame
+) -> None:
+    out = tmp_path / "out"
+    prepare(samples, root, out, SMALL, boxes, progress=False)
+    whole = tree(out)
+    (out / "crops/mine/b/2.png").write_bytes(b"")
+    (out / "rows/mine/c.json").write_bytes(b"")
+    (out / "rows/mine/phone/a.json").write_text("{}")
+    prepare(samples, root, out, SMALL, boxes, progress=False)
+    assert tree(out) == whole
+
+
+def test_a_file_that_may_not_be_read_is_listed(
+    tmp_path: Path, root: Path, samples: pl.DataFrame, boxes: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the refusal is made by hand."""
+
+    def refuse(path: Path, k: int) -> list[object]:
+        if path.name == "b.avi":
+            raise PermissionError(13, "Permission denied", str(path))
+        return list(evenly_spaced(path, k))
+
+    monkeypatch.setattr(module, "evenly_spaced", refuse)
+    one = replace(SMALL, workers=1)
+    report = prepare(samples, root, tmp_path / "out", one, boxes, progress=False)
+    reasons = dict(report.failures.select("video", "reason").rows())
+    assert reasons["b"] == "cannot be read (Permission denied)"
+    assert report.videos == 2
+
+
+def test_names_that_would_be_mixed_up_are_refused(
+    tmp_path: Path, root: Path, samples: pl.DataFrame, boxes: pl.DataFrame
+) -> None:
+    with pytest.raises(TableError, match="'x/y' holds a '/'"):
+        prepare(
+            samples.with_columns(dataset=pl.lit("x/y")), root, tmp_path / "o", SMALL, boxes, progress=False
+        )
+    both = pl.concat([samples, samples.with_columns(dataset=pl.lit("other"))])
+    with pytest.raises(TableError, match="stands in more than one data set"):
+        prepare(both, root, tmp_path / "o", SMALL, boxes, progress=False)
+    for settings in ({"margin": float("inf")}, {"size": 100_000}, {"margin": float("nan")}):
+        with pytest.raises(InputError, match=next(iter(settings))):
+            prepare(samples, root, tmp_path / "o", replace(SMALL, **settings), boxes, progress=False)
+    assert not (tmp_path / "o").exists()

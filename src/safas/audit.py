@@ -1,14 +1,15 @@
 """Is a data set complete, and is it what its owners published? Everything that differs, by name.
 
-The whole is read once: each file is hashed, and opened as preparation will open it. What was found of a file is kept
-beside the audit, so that a killed audit goes on and a second one reads only what has changed.
+The whole is read once: each file is hashed, its container checked from end to end, and one frame decoded (damage
+inside the other frames can stay unseen until preparation decodes them). What was found of a file is kept beside the
+audit, so that a killed audit goes on and a second one of the same folder reads only what has changed.
 """
 
 import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ import polars as pl
 from rich.console import Console
 from rich.progress import track
 
-from safas.errors import InputError, MediaError
+from safas.errors import InputError, MediaError, TableError
 from safas.files import write_file
 from safas.media import evenly_spaced
 from safas.parallel import each
 from safas.sources import Source, media_root, source_named
 from safas.sources.tree import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Row, Tree, walk
-from safas.table import SAMPLES
+from safas.table import SAMPLES, checked_samples
 
 Named = tuple[str, str]  # a file and what is said of it
 
@@ -60,6 +61,7 @@ class _Content:
     path: str
     size: int
     changed: int
+    folder: str = ""  # of the data set: another copy of it is looked at for itself
     sha256: str = ""
     reason: str = ""
 
@@ -71,16 +73,20 @@ def audit(name: str, root: Path, out: Path, workers: int | None = None, progress
     the set.
     """
     source = source_named(name)
+    if workers is not None and workers < 1:
+        raise InputError(f"workers = {workers}", where="audit", remedy="The least is 1.")
     if not root.exists():
         raise InputError("no such file or folder", where=str(root))
     folder = media_root(root)
     tree = walk(folder)
     problems = [*tree.problems, *(source.problems(tree) if source.problems else ())]
     official, rows = _rows(source, tree, root, problems)
+    problems += _broken_rules(source, rows)
+    rows, gone = _there(rows, folder)
     contents = _contents(sorted({row["path"] for row in rows}), folder, out, name, workers, progress)
     found = Audit(
         source=name,
-        missing=[row["path"] for row in official if tree.find(row["path"]) is None],
+        missing=[row["path"] for row in official if tree.find(row["path"]) is None] + gone,
         unreadable=[(path, content.reason) for path, content in contents.items() if content.reason],
         crossing=_crossing(rows),
         problems=sorted(set(problems)),
@@ -110,7 +116,28 @@ def _rows(
             if not problems:
                 raise
             return (), ()
-    return official, source.read(root).select(*SAMPLES).to_dicts()
+    found = [{**row, "path": file} for row in official if (file := tree.find(row["path"])) is not None]
+    return official, found or source.read(root).select(
+        *SAMPLES
+    ).to_dicts()  # which says what should lie there
+
+
+def _there(rows: Sequence[Mapping[str, Any]], folder: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The rows whose file is there, and the paths of the others (a table can name what is not there)."""
+    there = [row for row in rows if row["path"] and (folder / row["path"]).is_file()]
+    paths = {row["path"] for row in there}
+    return there, sorted(str(row["path"]) for row in rows if row["path"] not in paths)
+
+
+def _broken_rules(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[Named]:
+    """What a table of one's own gets wrong; people in two splits are listed by themselves."""
+    if source.official is not None or _crossing(rows):
+        return []
+    try:
+        checked_samples(pl.DataFrame(rows, schema=dict(SAMPLES)), "the sample table")
+    except TableError as error:
+        return [("the sample table", error.what)]
+    return []
 
 
 def _contents(
@@ -118,7 +145,8 @@ def _contents(
 ) -> dict[str, _Content]:
     """Each file's digest, and the reason why it cannot be used; files that are one on disk are read once."""
     log = out / f".audit-{name}.jsonl"
-    known = {content.path: content for content in _read_log(log)}
+    here = str(folder.resolve())
+    known = {content.path: content for content in _read_log(log) if content.folder == here}
     states = {path: _state(folder, path) for path in paths}
     one_of: dict[tuple[int, int], str] = {}
     first_of = {path: one_of.setdefault(_on_disk(folder / path, path), path) for path in paths}
@@ -139,7 +167,7 @@ def _contents(
 def _read_log(log: Path) -> Iterable[_Content]:
     if not log.is_file():
         return
-    for line in log.read_text(encoding="utf-8").splitlines():
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             yield _Content(**json.loads(line))
         except (ValueError, TypeError):  # the last line of a killed audit
@@ -148,7 +176,7 @@ def _read_log(log: Path) -> Iterable[_Content]:
 
 def _state(folder: Path, path: str) -> _Content:
     stat = (folder / path).stat()
-    return _Content(path, stat.st_size, stat.st_mtime_ns)
+    return _Content(path, stat.st_size, stat.st_mtime_ns, str(folder.resolve()))
 
 
 def _is_same(known: _Content | None, now: _Content) -> bool:
@@ -169,17 +197,21 @@ def _look(state: _Content, folder: Path) -> _Content:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         evenly_spaced(path, 1)
     except MediaError as error:
-        return _Content(state.path, state.size, state.changed, sha256, error.what)
+        return replace(state, sha256=sha256, reason=error.what)
     except OSError as error:
-        return _Content(state.path, state.size, state.changed, reason=error.strerror or "cannot be read")
-    return _Content(state.path, state.size, state.changed, sha256)
+        return replace(state, reason=error.strerror or "cannot be read")
+    return replace(state, sha256=sha256)
 
 
 def _crossing(rows: Sequence[Mapping[str, Any]]) -> list[Named]:
-    splits: dict[str, set[str]] = {}
+    splits: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
-        splits.setdefault(f"{row['domain']}/{row['subject']}", set()).add(row["split"])
-    return [(who, ", ".join(sorted(among))) for who, among in sorted(splits.items()) if len(among) > 1]
+        splits.setdefault((row["dataset"], row["domain"], row["subject"]), set()).add(row["split"])
+    return sorted(
+        ("/".join(map(str, who[1:])), ", ".join(sorted(among)))
+        for who, among in splits.items()
+        if len(among) > 1
+    )
 
 
 def _copies(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content], folder: Path) -> list[Named]:

@@ -36,6 +36,7 @@ from safas.uniface import Uniface, uniface_weights
 
 Engine = Callable[[Callable[["_Task"], None], Sequence["_Task"]], Iterator[None]]
 FAILURES: Schema = {name: pl.String() for name in ("dataset", "video", "label", "reason")}
+_MOST = 10_000  # of any setting: beyond it is a slip
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a third of the default's time for slightly larger files
 
 # name: (finds or fetches the weights, loads them)
@@ -135,8 +136,8 @@ def _checked(config: PrepareConfig, boxes: pl.DataFrame | None) -> Path | None:
     """Refuse impossible settings before anything is written; the detector's weights, if it has any."""
     for name, least in (("size", 8), ("frames", 1), ("margin", 0.0), ("workers", 1)):
         value = getattr(config, name)
-        if value is not None and not value >= least:
-            raise InputError(f"{name} = {value}", where="prepare", remedy=f"The least is {least}.")
+        if value is not None and not least <= value <= _MOST:
+            raise InputError(f"{name} = {value}", where="prepare", remedy=f"From {least} to {_MOST}.")
     if config.detector != "table":
         find, _ = _DETECTORS[config.detector]
         return find()
@@ -151,10 +152,23 @@ def _checked(config: PrepareConfig, boxes: pl.DataFrame | None) -> Path | None:
 
 def _tasks(samples: pl.DataFrame, root: Path, boxes: pl.DataFrame | None) -> list[_Task]:
     of_video = {} if boxes is None else faces_by_video(boxes)
+    twice = samples.filter(pl.col("video").is_duplicated() & pl.col("video").is_in(list(of_video)))
+    if not twice.is_empty():
+        raise TableError(
+            f"boxes are told for the video {twice['video'][0]!r}, which stands in more than one data set",
+            where="the table of boxes",
+            remedy="Prepare the data sets one by one.",
+        )
     tasks = []
     for dataset, video, relative in samples.select("dataset", "video", "path").iter_rows():
         _refuse_odd_id(dataset)
         _refuse_odd_id(video)
+        if "/" in dataset:  # "a/b" and "c" would be the files of "a" and "b/c"
+            raise TableError(
+                f"the data set's name {dataset!r} holds a '/'",
+                where="the sample table",
+                remedy="Leave it out.",
+            )
         path, found = root / relative, of_video.get(video, {})
         tasks.append(_Task(dataset, video, path, found, _made_from(path, found)))
     return tasks
@@ -214,14 +228,22 @@ def _is_done(task: _Task, out: Path) -> bool:
     return (
         ended is not None
         and ended["made_from"] == task.made_from
-        and all((out / row["crop"]).is_file() for row in ended["crops"])
+        and all(_is_whole(out / row["crop"]) for row in ended["crops"])
     )
 
 
 def _ended(task: _Task, out: Path) -> dict[str, Any] | None:
-    """The video's row file, {made_from, reason, crops}, if there is one."""
+    """The video's row file, {made_from, reason, crops}, if there is one that a power cut has not emptied."""
     path = task.row_file(out)
-    return json.loads(path.read_text()) if path.is_file() else None
+    try:
+        said: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return said if said.keys() >= {"made_from", "reason", "crops"} else None
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _prepare_video(task: _Task, out: Path, config: PrepareConfig, weights: Path | None) -> None:
@@ -232,6 +254,8 @@ def _prepare_video(task: _Task, out: Path, config: PrepareConfig, weights: Path 
         crops = list(_crops(task, config, weights))
     except (MediaError, InputError) as error:
         crops, reason = [], error.what  # without the path, which differs between machines
+    except OSError as error:
+        crops, reason = [], f"cannot be read ({error.strerror})"
     if not crops and reason is None:
         reason = f"no face in any of the frames chosen (boxes from: {config.detector})"
     for row, image in crops:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import tyro
 from rich.console import Console
@@ -14,6 +15,9 @@ from safas.joint import gather
 from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
 from safas.tables import to_rich
+from safas.training import preset
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class Command:
         """Run the grid, a line for each run, then print and write the tables."""
         if not self.methods or not self.seeds:
             raise InputError("nothing to run", where="benchmark", remedy="Name a method and a seed.")
+        for method in self.methods:  # a slip must not come to light after the preparation
+            preset(self.preset, method)
         console = output()
         prepared = self._prepared(console)
         samples = prepared_samples(prepared)
         protocols = protocols_of(self.protocols, samples, self.splits)
-        grid = Grid(protocols, self.methods, self.seeds, self.preset, self.epochs, self.threads)
+        grid = Grid(protocols, _once(self.methods), _once(self.seeds), self.preset, self.epochs, self.threads)
         total, outcomes, simulated = len(grid.cells()), [], is_simulated(samples)
         for outcome in run_grid(grid, prepared, self.runs):
             outcomes.append(outcome)
@@ -102,3 +108,8 @@ class Command:
                 )
             data[name] = Path(folder)
         return gather(data, self.data_out, self.prepare, lambda line: say(console, line))
+
+
+def _once(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
+    """Each value once: a seed that is named twice is no second run."""
+    return tuple(dict.fromkeys(values))

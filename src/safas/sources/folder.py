@@ -10,7 +10,7 @@ import polars as pl
 
 from safas.errors import InputError
 from safas.sources.source import Source
-from safas.sources.tree import IMAGE_SUFFIXES, VIDEO_SUFFIXES, walk
+from safas.sources.tree import IMAGE_SUFFIXES, VIDEO_SUFFIXES, refuse_losses, walk
 from safas.table import ATTACKS, SAMPLES, SPLITS
 
 _SHAPE = "<domain>/<split>/<live|spoof_ATTACK>/<subject>/<file>"
@@ -23,7 +23,9 @@ def read(root: Path) -> pl.DataFrame:
 
     Raises InputError when there is no such file, or one lies elsewhere than the tree's shape says.
     """
-    files = [PurePosixPath(file) for file in walk(root).files]
+    tree = walk(root)
+    refuse_losses(tree)
+    files = [PurePosixPath(file) for file in tree.files]
     rows = [_row(file, root) for file in files if file.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
     if not rows:
         raise InputError(

@@ -18,13 +18,16 @@ IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".
 
 Row = Mapping[str, str]  # of the sample table
 
+_LARGEST = 2.0**53  # up to here whole numbers are exact
+_UNREADABLE, _NO_TEXT = "the folder cannot be read", "the name is no text in UTF-8"
+
 
 @dataclass(frozen=True)
 class Tree:
     """What lies below `root`: relative paths with "/", sorted; hidden files are passed over.
 
     `problems`: (relative path, reason) of what cannot be walked: a loop of links, a folder without permission, a
-    link to nowhere. Links to folders are followed.
+    link to nowhere, a name that is no text. Links to folders are followed.
     """
 
     root: Path
@@ -42,6 +45,15 @@ class Tree:
 def plain_name(path: str) -> str:
     """Lower case, "_" for every run of blanks, "-" and "_", "/" between folders."""
     return re.sub(r"[\s_-]+", "_", path.replace("\\", "/").lower())
+
+
+def refuse_losses(tree: Tree) -> None:
+    """Raises InputError when a folder could not be read or a name not be understood: rows would be missing unseen."""
+    for path, reason in tree.problems:
+        if reason.startswith((_UNREADABLE, _NO_TEXT)):
+            raise InputError(
+                reason, where=str(tree.root / path), remedy="Give permission, or another name, or remove it."
+            )
 
 
 def walk(root: Path) -> Tree:
@@ -72,11 +84,15 @@ def _walk(
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        problems.append((relative or ".", f"the folder cannot be read ({error.strerror})"))
+        problems.append((relative or ".", f"{_UNREADABLE} ({error.strerror})"))
         return
     for entry in entries:
-        name = f"{relative}/{entry.name}" if relative else entry.name
         if entry.name.startswith("."):
+            continue
+        name = f"{relative}/{entry.name}" if relative else entry.name
+        legible = name.encode(errors="replace").decode()
+        if legible != name:
+            problems.append((legible, _NO_TEXT))
             continue
         if entry.is_dir():
             _walk(folder / entry.name, name, above | {real}, files, problems)
@@ -96,6 +112,7 @@ def present(tree: Tree, official: Iterable[Row], name: str, example: str) -> pl.
 
     Raises InputError, giving an example of a path, when none is.
     """
+    refuse_losses(tree)
     found = [{**row, "path": file} for row in official if (file := tree.find(row["path"]))]
     if not found:
         raise InputError(
@@ -107,11 +124,18 @@ def present(tree: Tree, official: Iterable[Row], name: str, example: str) -> pl.
 
 
 def numbers(path: Path, columns: int) -> list[tuple[float, ...]]:
-    """The lines of a text file of numbers, split at commas and blanks; lines of another form are passed over."""
+    """The lines of a text file of numbers, split at commas and blanks; lines of another form are passed over.
+
+    No line where there is no such file. Raises InputError for one that cannot be read.
+    """
     try:
-        lines: Sequence[str] = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        lines: Sequence[str] = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="Give permission to read it."
+        ) from error
     found = []
     for line in lines:
         words = re.split(r"[,\s]+", line.strip())
@@ -119,6 +143,6 @@ def numbers(path: Path, columns: int) -> list[tuple[float, ...]]:
             values = tuple(float(word) for word in words)
         except ValueError:
             continue
-        if len(values) == columns:
+        if len(values) == columns and all(abs(value) < _LARGEST for value in values):  # no NaN either
             found.append(values)
     return found
