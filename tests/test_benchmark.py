@@ -150,6 +150,13 @@ def test_the_weights_of_the_named_epochs_are_kept(outcomes: list[Outcome], tmp_p
         load_scorer(folder, 0)
 
 
+def test_sa_fas_with_one_source_is_refused_before_anything_is_trained(prepared: Path, tmp_path: Path) -> None:
+    grid = Grid((Protocol(("a",), "c"),), ("erm", "sa-fas"), (0,), epochs=1)
+    with pytest.raises(ProtocolError, match="at least two source domains"):
+        next(run_grid(grid, prepared, tmp_path, progress=False))
+    assert not list(tmp_path.iterdir())
+
+
 def test_scores_of_another_run_are_left_out(outcomes: list[Outcome], prepared: Path, tmp_path: Path) -> None:
     """Trap 10 of the public code: stale scores entered its means."""
     folder = outcomes[1].folder

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.batches import CropStore
-from safas.errors import InputError
+from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
 from safas.protocols import (
@@ -139,10 +139,18 @@ def protocols_of(
 def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
     """Train and evaluate every cell below `runs`, yielding each when it is done; of its weights a few are kept.
 
-    Raises what training raises; the finished cells stay.
+    Raises ProtocolError when SA-FAS is asked for with one source domain, before anything is trained, and what
+    training raises; the finished cells stay.
     """
-    samples = prepared_samples(prepared)
-    for cell in grid.cells():
+    samples, cells = prepared_samples(prepared), grid.cells()
+    for cell in cells:
+        if cell.config.method.name == "sa-fas" and len(cell.protocol.sources) < 2:
+            raise ProtocolError(
+                "SA-FAS aligns at least two source domains",
+                where=cell.protocol.name,
+                remedy="Name other methods, for example --methods erm.",
+            )
+    for cell in cells:
         folder = train(cell.config, source_data(cell.protocol, samples), prepared, runs, progress=progress)
         result = evaluate_run(folder, prepared, progress)
         keep_named_weights(folder, result)
