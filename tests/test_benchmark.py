@@ -152,7 +152,7 @@ def test_the_weights_of_the_named_epochs_are_kept(outcomes: list[Outcome], tmp_p
 
 def test_sa_fas_with_one_source_is_refused_before_anything_is_trained(prepared: Path, tmp_path: Path) -> None:
     grid = Grid((Protocol(("a",), "c"),), ("erm", "sa-fas"), (0,), epochs=1)
-    with pytest.raises(ProtocolError, match="at least two source domains"):
+    with pytest.raises(ProtocolError, match="SA-FAS needs at least 2 source domains"):
         next(run_grid(grid, prepared, tmp_path, progress=False))
     assert not list(tmp_path.iterdir())
 

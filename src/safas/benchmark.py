@@ -20,6 +20,7 @@ from safas.batches import CropStore
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
+from safas.methods import METHODS
 from safas.protocols import (
     OULU,
     SOURCE_DEV,
@@ -139,14 +140,15 @@ def protocols_of(
 def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
     """Train and evaluate every cell below `runs`, yielding each when it is done; of its weights a few are kept.
 
-    Raises ProtocolError when SA-FAS is asked for with one source domain, before anything is trained, and what
+    Raises ProtocolError when a method is given fewer source domains than it needs, before anything is trained, and what
     training raises; the finished cells stay.
     """
     samples, cells = prepared_samples(prepared), grid.cells()
     for cell in cells:
-        if cell.config.method.name == "sa-fas" and len(cell.protocol.sources) < 2:
+        name, least = cell.config.method.name, METHODS[cell.config.method.name].least_domains
+        if len(cell.protocol.sources) < least:
             raise ProtocolError(
-                "SA-FAS aligns at least two source domains",
+                f"{method_name(name)} needs at least {least} source domains",
                 where=cell.protocol.name,
                 remedy="Name other methods, for example --methods erm.",
             )

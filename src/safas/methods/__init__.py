@@ -1,5 +1,7 @@
 """The methods, one file each, all behind `safas.methods.base.Method`."""
 
+from collections.abc import Mapping
+
 from safas.methods.base import Method, StepOutput
 from safas.methods.coral import Coral, CoralConfig
 from safas.methods.dann import Dann, DannConfig
@@ -13,7 +15,7 @@ from safas.methods.sa_fas import SaFas, SaFasConfig
 from safas.methods.ssdg import Ssdg, SsdgConfig
 from safas.methods.vrex import VRex, VRexConfig
 
-METHODS = {
+METHODS: Mapping[str, type[Method]] = {
     "erm": Erm,
     "erm-supcon": ErmSupCon,
     "sa-fas": SaFas,

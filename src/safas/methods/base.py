@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from safas.batches import Batch
 from safas.errors import InputError
+from safas.losses import domain_risks, mean_present, present_domains
 from safas.model import DomainHeads, ScoringNet
 
 
@@ -42,8 +44,11 @@ class Method(nn.Module, ABC):
 
     views: ClassVar[int] = 1
     """views of each crop that the loop supplies"""
+    least_domains: ClassVar[int] = 1
+    """source domains that the method needs"""
     backbone: nn.Module
     heads: DomainHeads
+    image_size: int
 
     @abstractmethod
     def loss(self, batch: Batch, step: int) -> StepOutput:
@@ -56,9 +61,45 @@ class Method(nn.Module, ABC):
         """
         return {}
 
-    @abstractmethod
     def scoring_net(self) -> ScoringNet:
-        """What is evaluated and exported; shares the method's parameters."""
+        """What is evaluated and exported; shares the method's parameters. By default the sigmoid of one logit."""
+        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+
+
+@dataclass(frozen=True)
+class OneHead:
+    """A batch of N samples under one head that all domains share.
+
+    risk: the mean of the risks, which are those of the domains where the method tells them apart. present [E]: the
+    domains with a sample.
+    """
+
+    features: Float[Tensor, "N D"]
+    logits: Float[Tensor, "N 1"]
+    risk: Float[Tensor, ""]
+    risks: Float[Tensor, "E"]
+    present: Bool[Tensor, "E"]
+
+    def output(self, total: Float[Tensor, ""], **parts: Float[Tensor, ""]) -> StepOutput:
+        """The step's output; the parts are logged behind the risk, and the head met every sample."""
+        met = torch.ones_like(self.logits[0], dtype=torch.bool)
+        return StepOutput(total, {"risk": self.risk, **parts}, self.features, self.logits, self.risks, met)
+
+
+def pooled(method: Method, batch: Batch) -> OneHead:
+    """R over all samples together, as one domain."""
+    features = method.backbone(batch.images)
+    risk, risks = method.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
+    return OneHead(features, method.heads(features), risk, risks, torch.ones_like(risks, dtype=torch.bool))
+
+
+def by_domain(method: Method, batch: Batch, num_domains: int) -> OneHead:
+    """R_e over the samples of each of E domains, and their mean over those that are present."""
+    features = method.backbone(batch.images)
+    logits = method.heads(features)
+    present = present_domains(batch.domains, num_domains)
+    risks = domain_risks(logits[:, 0], batch.labels, batch.domains, num_domains)
+    return OneHead(features, logits, mean_present(risks, present), risks, present)
 
 
 def check_not_negative(config: object, *names: str) -> None:

@@ -18,9 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from safas.batches import Batch
-from safas.losses import domain_risks, mean_present, present_domains
-from safas.methods.base import Method, StepOutput, check_not_negative
-from safas.model import DomainHeads, ScoringNet
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -55,23 +54,9 @@ class Coral(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = mean_e R_e + lambda * mean over the pairs of |C_e - C_k|_F^2 / (4 D^2)."""
-        features = self.backbone(batch.images)
-        logits = self.heads(features)
-        present = present_domains(batch.domains, self.num_domains)
-        risks = domain_risks(logits[:, 0], batch.labels, batch.domains, self.num_domains)
-        risk, distance = mean_present(risks, present), coral_distance(features, batch.domains)
-        return StepOutput(
-            total=risk + self.config.coral_weight * distance,
-            parts={"risk": risk, "coral": distance},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        made = by_domain(self, batch, self.num_domains)
+        distance = coral_distance(made.features, batch.domains)
+        return made.output(made.risk + self.config.coral_weight * distance, coral=distance)
 
 
 def coral_distance(features: Float[Tensor, "N D"], domains: Int[Tensor, "N"]) -> Float[Tensor, ""]:

@@ -14,20 +14,16 @@ learning rate's own annealing with p is left out: the loop has its schedule.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 from torch.nn import functional
 
 from safas.batches import Batch
 from safas.losses import (
-    domain_risks,
-    mean_present,
-    present_domains,
     reversal_strength,
     reversed_gradient,
 )
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
-from safas.model import DomainHeads, ScoringNet, perceptron
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative, check_positive
+from safas.model import DomainHeads, perceptron
 
 
 @dataclass(frozen=True)
@@ -69,23 +65,8 @@ class Dann(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = mean_e R_e + L_d, L_d reversed on its way to the backbone."""
-        features = self.backbone(batch.images)
-        logits = self.heads(features)
-        present = present_domains(batch.domains, self.num_domains)
-        risks = domain_risks(logits[:, 0], batch.labels, batch.domains, self.num_domains)
+        made = by_domain(self, batch, self.num_domains)
         strength = self.config.adversarial_weight * reversal_strength(step / self.ramp_steps)
-        domain_logits = self.domain_classifier(reversed_gradient(features, strength))
-        risk = mean_present(risks, present)
+        domain_logits = self.domain_classifier(reversed_gradient(made.features, strength))
         domain_loss = functional.cross_entropy(domain_logits, batch.domains.long())
-        return StepOutput(
-            total=risk + domain_loss,
-            parts={"risk": risk, "domain": domain_loss},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit; the domain classifier is not part of it."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        return made.output(made.risk + domain_loss, domain=domain_loss)

@@ -7,12 +7,11 @@ the same images, but has no term that needs them.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 
 from safas.batches import Batch
-from safas.methods.base import Method, StepOutput
-from safas.model import DomainHeads, ScoringNet
+from safas.methods.base import Method, StepOutput, pooled
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,5 @@ class Erm(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R over the samples of all domains together."""
-        features = self.backbone(batch.images)
-        risk, risks = self.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
-        present = torch.ones_like(risks, dtype=torch.bool)
-        return StepOutput(risk, {"risk": risk}, features, self.heads(features), risks, present)
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        made = pooled(self, batch)
+        return made.output(made.risk)

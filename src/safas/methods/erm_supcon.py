@@ -8,13 +8,12 @@ separability.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 
 from safas.batches import Batch
 from safas.losses import supervised_contrastive
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
-from safas.model import DomainHeads, ScoringNet
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive, pooled
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,10 @@ class ErmSupCon(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R + lambda * (tau/0.07) * L_sep."""
-        features = self.backbone(batch.images)
-        risk, risks = self.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
-        temperature = self.config.temperature
-        separability = supervised_contrastive(features, batch.classes, temperature) * (temperature / 0.07)
-        return StepOutput(
-            total=risk + self.config.contrastive_weight * separability,
-            parts={"risk": risk, "contrastive": separability},
-            features=features,
-            logits=self.heads(features),
-            risks=risks,
-            present=torch.ones_like(risks, dtype=torch.bool),
+        made, temperature = pooled(self, batch), self.config.temperature
+        separability = supervised_contrastive(made.features, batch.classes, temperature) * (
+            temperature / 0.07
         )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        return made.output(
+            made.risk + self.config.contrastive_weight * separability, contrastive=separability
+        )

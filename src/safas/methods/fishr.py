@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from safas.batches import Batch
 from safas.errors import InputError
-from safas.losses import domain_means, domain_risks, mean_present, present_domains
-from safas.methods.base import Method, StepOutput, check_not_negative
-from safas.model import DomainHeads, ScoringNet
+from safas.losses import domain_means, mean_present
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,12 @@ class Fishr(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = mean_e R_e + lambda * distance of the averaged variances."""
-        features = self.backbone(batch.images)
-        logits = self.heads(features)
-        present = present_domains(batch.domains, self.num_domains)
-        risks = domain_risks(logits[:, 0], batch.labels, batch.domains, self.num_domains)
-        gradients = head_gradients(features, logits[:, 0], batch.labels)
-        variances = self.averaged(domain_variances(gradients, batch.domains, self.num_domains), present)
-        risk, penalty = mean_present(risks, present), distance_to_mean(variances, present)
+        made = by_domain(self, batch, self.num_domains)
+        gradients = head_gradients(made.features, made.logits[:, 0], batch.labels)
+        variances = domain_variances(gradients, batch.domains, self.num_domains)
+        penalty = distance_to_mean(self.averaged(variances, made.present), made.present)
         weight = self.config.penalty_weight if step >= self.first_step else 0.0
-        return StepOutput(
-            total=risk + weight * penalty,
-            parts={"risk": risk, "penalty": penalty},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
+        return made.output(made.risk + weight * penalty, penalty=penalty)
 
     def averaged(self, variances: Float[Tensor, "E K"], present: Bool[Tensor, "E"]) -> Float[Tensor, "E K"]:
         """Take the step's variances into the averages; returns these / (1 - gamma), with the step's graph."""
@@ -93,10 +83,6 @@ class Fishr(Method):
         moved = torch.where(present[:, None], moved, self.averages)
         self.averages.copy_(moved.detach())
         return moved / (1 - gamma)
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
 
 
 def head_gradients(

@@ -17,9 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from safas.batches import Batch
-from safas.losses import domain_risks, mean_present, present_domains
-from safas.methods.base import Method, StepOutput, check_not_negative
-from safas.model import DomainHeads, ScoringNet
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -56,25 +55,10 @@ class GroupDro(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = sum_e q_e R_e, after q's own step."""
-        features = self.backbone(batch.images)
-        logits = self.heads(features)
-        present = present_domains(batch.domains, self.num_domains)
-        risks = domain_risks(logits[:, 0], batch.labels, batch.domains, self.num_domains)
-        self.q.copy_(ascended(self.q, risks.detach(), self.config.eta))
+        made = by_domain(self, batch, self.num_domains)
+        self.q.copy_(ascended(self.q, made.risks.detach(), self.config.eta))
         # A copy of q goes into the graph: the buffer itself changes at the next step.
-        worst = risks @ self.q.clone()
-        return StepOutput(
-            total=worst,
-            parts={"risk": mean_present(risks, present), "largest_weight": self.q.max()},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        return made.output(made.risks @ self.q.clone(), largest_weight=self.q.max())
 
 
 def ascended(q: Float[Tensor, "E"], risks: Float[Tensor, "E"], eta: float) -> Float[Tensor, "E"]:

@@ -15,14 +15,13 @@ so we do not. Nothing of the optimiser is reset when the penalty sets in. The L2
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from safas.batches import Batch
-from safas.losses import domain_means, domain_risks, mean_present, present_domains
-from safas.methods.base import Method, StepOutput, check_not_negative
-from safas.model import DomainHeads, ScoringNet
+from safas.losses import domain_means, mean_present
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -60,25 +59,11 @@ class Irm(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = mean_e R_e + lambda * mean_e (dR_e/dv)^2, over the domains that are present."""
-        features = self.backbone(batch.images)
-        logits, domains, E = self.heads(features), batch.domains, self.num_domains
-        present = present_domains(domains, E)
-        risks = domain_risks(logits[:, 0], batch.labels, domains, E)
-        gradients = domain_means(dummy_gradients(logits[:, 0], batch.labels), domains, E)
-        risk, penalty = mean_present(risks, present), mean_present(gradients.square(), present)
+        made, E = by_domain(self, batch, self.num_domains), self.num_domains
+        gradients = domain_means(dummy_gradients(made.logits[:, 0], batch.labels), batch.domains, E)
+        penalty = mean_present(gradients.square(), made.present)
         weight = self.config.penalty_weight if step >= self.first_full_step else 1.0
-        return StepOutput(
-            total=risk + weight * penalty,
-            parts={"risk": risk, "penalty": penalty},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        return made.output(made.risk + weight * penalty, penalty=penalty)
 
 
 def dummy_gradients(logits: Float[Tensor, "N"], labels: Shaped[Tensor, "N"]) -> Float[Tensor, "N"]:

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from safas.batches import Batch, rng
 from safas.errors import InputError
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
-from safas.model import DomainHeads, ScoringNet
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive, pooled
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,8 @@ class MixStyle(Method):
             return mixed(x, *draw(len(x), self.config.alpha, generator))
 
         with after_each(self.stages, mix):
-            features = self.backbone(batch.images)
-        risk, risks = self.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
-        present = torch.ones_like(risks, dtype=torch.bool)
-        return StepOutput(risk, {"risk": risk}, features, self.heads(features), risks, present)
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit; nothing is mixed."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+            made = pooled(self, batch)
+        return made.output(made.risk)
 
 
 def residual_stages(backbone: nn.Module, count: int) -> list[nn.Module]:

@@ -56,6 +56,7 @@ class SaFas(Method):
     """Separability by a contrastive loss over (label, domain), alignment by PG-IRM; E >= 2 domains."""
 
     views: ClassVar[int] = 2
+    least_domains: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class SaFas(Method):
         steps_per_epoch: int,
     ) -> None:
         super().__init__()
-        if num_domains < 2:
+        if num_domains < self.least_domains:
             raise InputError(
                 f"SA-FAS aligns the hyperplanes of at least 2 domains, not {num_domains}",
                 remedy="Give it more source domains, or use the method erm.",

@@ -24,8 +24,8 @@ from torch.nn import functional
 
 from safas.batches import Batch
 from safas.losses import reversal_strength, reversed_gradient, triplet
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
-from safas.model import DomainHeads, ScoringNet, perceptron
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive, pooled
+from safas.model import DomainHeads, perceptron
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,12 @@ class Ssdg(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R + lambda_1 * L_trip + lambda_2 * L_ada, R over all samples together."""
-        features = self.backbone(batch.images)
-        risk, risks = self.heads.risk(features, batch.labels, torch.zeros_like(batch.domains))
-        asymmetric = triplet(features, asymmetric_classes(batch.labels, batch.domains), self.config.margin)
-        reversed_features = reversed_gradient(features, reversal_strength(step / self.ramp_steps))
+        made, config = pooled(self, batch), self.config
+        asymmetric = triplet(made.features, asymmetric_classes(batch.labels, batch.domains), config.margin)
+        reversed_features = reversed_gradient(made.features, reversal_strength(step / self.ramp_steps))
         single_side = live_cross_entropy(self.domain_classifier(reversed_features), batch)
-        return StepOutput(
-            total=risk
-            + self.config.triplet_weight * asymmetric
-            + self.config.adversarial_weight * single_side,
-            parts={"risk": risk, "triplet": asymmetric, "domain": single_side},
-            features=features,
-            logits=self.heads(features),
-            risks=risks,
-            present=torch.ones_like(risks, dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit; the domain classifier is not part of it."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        total = made.risk + config.triplet_weight * asymmetric + config.adversarial_weight * single_side
+        return made.output(total, triplet=asymmetric, domain=single_side)
 
 
 def asymmetric_classes(labels: Int[Tensor, "N"], domains: Int[Tensor, "N"]) -> Int[Tensor, "N"]:

@@ -12,13 +12,12 @@ divide the learning rate, so we do not. Nothing of the optimiser is reset when t
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 
 from safas.batches import Batch
-from safas.losses import domain_risks, mean_present, present_domains
-from safas.methods.base import Method, StepOutput, check_not_negative
-from safas.model import DomainHeads, ScoringNet
+from safas.losses import mean_present
+from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
+from safas.model import DomainHeads
 
 
 @dataclass(frozen=True)
@@ -56,22 +55,7 @@ class VRex(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = mean_e R_e + beta * Var_e(R_e), over the domains that are present."""
-        features = self.backbone(batch.images)
-        logits = self.heads(features)
-        present = present_domains(batch.domains, self.num_domains)
-        risks = domain_risks(logits[:, 0], batch.labels, batch.domains, self.num_domains)
-        risk = mean_present(risks, present)
-        variance = mean_present((risks - risk).square(), present)
+        made = by_domain(self, batch, self.num_domains)
+        variance = mean_present((made.risks - made.risk).square(), made.present)
         weight = self.config.penalty_weight if step >= self.first_full_step else 1.0
-        return StepOutput(
-            total=risk + weight * variance,
-            parts={"risk": risk, "variance": variance},
-            features=features,
-            logits=logits,
-            risks=risks,
-            present=torch.ones_like(logits[0], dtype=torch.bool),
-        )
-
-    def scoring_net(self) -> ScoringNet:
-        """Sigmoid of the one logit."""
-        return ScoringNet(self.backbone, self.heads, "hyperplane", self.image_size)
+        return made.output(made.risk + weight * variance, variance=variance)
