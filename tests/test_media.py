@@ -161,15 +161,21 @@ def assert_as_decoded_whole(path: Path, k: int) -> None:
         assert np.array_equal(frame.image, images[frame.index])
 
 
-@pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    # AVI has one frame rate for all frames
+    [
+        (kind, steps)
+        for kind in LONG
+        for steps in STEPS
+        if steps == "even" or not LONG[kind][0].endswith(".avi")
+    ],
+)
 def test_a_part_decodes_to_the_same_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, steps: str
 ) -> None:
     """In groups of 12, the middles of 1 to 4 parts; never by decoding the whole."""
     name, codec, options, form = LONG[kind]
-    if steps == "uneven" and name.endswith(".avi"):
-        pytest.skip("AVI has one frame rate")
     path = encode(tmp_path / name, codec, options, form, STEPS[steps])
     monkeypatch.setattr(media, "_decode", lambda *_: pytest.fail("the whole was decoded"))
     for k in (1, 2, 3, 4):
