@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ import polars as pl
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from safas import __version__
 from safas.boxes import faces_by_video
 from safas.clip import Detector, faces_of_clip, turned
 from safas.errors import InputError, MediaError, TableError
@@ -212,7 +212,7 @@ def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -
         return
     if out.exists() and (not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir())):
         raise InputError("neither a prepared folder nor empty", where=str(out), remedy="Use a new folder.")
-    text = json.dumps({"settings": settings, "version": version("safas"), "source": str(root)}, indent=2)
+    text = json.dumps({"settings": settings, "version": __version__, "source": str(root)}, indent=2)
     _write(note, text.encode())
 
 
@@ -315,7 +315,7 @@ def _row(task: _Task, frame: Frame, face: Face, config: PrepareConfig) -> dict[s
         "detector_score": None if config.detector == "table" else face.score,
         "crop": f"crops/{task.dataset}/{task.video}/{frame.index}.png",
         **{name: getattr(config, name) for name in ("size", "margin", "align")},
-        "safas": version("safas"),
+        "safas": __version__,
     }
 
 
