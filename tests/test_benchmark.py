@@ -15,15 +15,14 @@ from safas.benchmark import (
     Outcome,
     evaluate_run,
     keep_named_weights,
-    markdown,
     prepared_samples,
     protocols_of,
     run_grid,
-    summary,
 )
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, evaluate
 from safas.protocols import Protocol
+from safas.summary import markdown, summary
 from safas.table import read_table, write_table
 from safas.tables import to_markdown
 from safas.training import load_scorer

@@ -7,13 +7,14 @@ from typing import TypeVar
 import tyro
 from rich.console import Console
 
-from safas.benchmark import Grid, is_simulated, markdown, prepared_samples, protocols_of, run_grid, summary
+from safas.benchmark import Grid, is_simulated, prepared_samples, protocols_of, run_grid
 from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.files import write_file
 from safas.joint import gather
 from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
+from safas.summary import markdown, summary
 from safas.tables import to_rich
 from safas.training import preset
 
