@@ -14,7 +14,7 @@ from safas.benchmark import (
     Grid,
     Outcome,
     evaluate_run,
-    keep_named_weights,
+    keep_chosen_weights,
     prepared_samples,
     protocols_of,
     run_grid,
@@ -25,7 +25,7 @@ from safas.protocols import Protocol
 from safas.summary import markdown, summary
 from safas.table import read_table, write_table
 from safas.tables import to_markdown
-from safas.training import load_scorer
+from safas.training import load_scorer, read_records
 
 
 def prepared_folder(folder: Path, seed: int = 0) -> Path:
@@ -135,18 +135,52 @@ def test_only_the_missing_epochs_are_scored(outcomes: list[Outcome], prepared: P
     ]
 
 
-def test_the_weights_of_the_named_epochs_are_kept(outcomes: list[Outcome], tmp_path: Path) -> None:
-    """Chosen, oracle and last; the others are deleted, and asking for one of them says which are there."""
+def test_the_chosen_weights_are_kept(outcomes: list[Outcome]) -> None:
+    """The others and the checkpoint are deleted, and asking for another epoch says which are there."""
     for outcome in outcomes:
-        named = {outcome.result[pick]["epoch"] for pick in ("chosen", "oracle")} | {1}
-        kept = {int(path.stem[-4:]) for path in (outcome.folder / "weights").iterdir()}
-        assert kept == named
-    folder = tmp_path / outcomes[0].folder.name
-    shutil.copytree(outcomes[0].folder, folder)
-    keep_named_weights(folder, {"chosen": {"epoch": 1}, "oracle": {"epoch": 1}})
-    assert [path.name for path in (folder / "weights").iterdir()] == ["epoch-0001.safetensors"]
-    with pytest.raises(InputError, match=r"no weights of epoch 0\. There are: 1"):
-        load_scorer(folder, 0)
+        chosen = outcome.result["chosen"]["epoch"]
+        assert [path.name for path in (outcome.folder / "weights").iterdir()] == [
+            f"epoch-{chosen:04d}.safetensors"
+        ]
+        assert not (outcome.folder / "checkpoint.safetensors").exists()
+        with pytest.raises(InputError, match=rf"no weights of epoch {1 - chosen}\. There are: {chosen}\."):
+            load_scorer(outcome.folder, 1 - chosen)
+
+
+def test_a_run_that_has_not_ended_keeps_its_checkpoint(outcomes: list[Outcome], tmp_path: Path) -> None:
+    """It was evaluated in mid-training: its last epoch, 1, has no scores yet."""
+    folder = copied(outcomes[0].folder, tmp_path)
+    (folder / "checkpoint.safetensors").touch()
+    (folder / "dev" / "epoch-0001.parquet").unlink()
+    keep_chosen_weights(folder, outcomes[0].result)
+    assert (folder / "checkpoint.safetensors").exists()
+
+
+def copied(folder: Path, runs: Path) -> Path:
+    shutil.copytree(folder, runs / folder.name)
+    return runs / folder.name
+
+
+@pytest.mark.parametrize("lost", ["nothing", "evaluation.json", "weights"])
+def test_killed_while_it_tidied_up_a_cell_is_done_or_evaluated_once_more(
+    lost: str, outcomes: list[Outcome], prepared: Path, tmp_path: Path
+) -> None:
+    """Before all weights were dropped; without the evaluation; and a cell that somebody took the weights from."""
+    folder = copied(outcomes[0].folder, tmp_path)
+    chosen = outcomes[0].result["chosen"]["epoch"]
+    if lost == "nothing":
+        (folder / "weights" / f"epoch-{1 - chosen:04d}.safetensors").write_bytes(b"not dropped yet")
+    elif lost == "weights":
+        shutil.rmtree(folder / "weights")
+    else:
+        (folder / lost).unlink()
+    scores = (folder / "scores.parquet").read_bytes()
+    (again,) = run_grid(replace(GRID, methods=("erm",)), prepared, tmp_path, progress=False)
+    assert again.result == json.loads(json.dumps(outcomes[0].result))
+    assert read_records(folder, "resumed") == []
+    assert (folder / "scores.parquet").read_bytes() == scores
+    kept = [path.name for path in folder.glob("weights/*")]
+    assert kept == ([] if lost == "weights" else [f"epoch-{chosen:04d}.safetensors"])
 
 
 def test_sa_fas_with_one_source_is_refused_before_anything_is_trained(prepared: Path, tmp_path: Path) -> None:

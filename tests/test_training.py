@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,53 @@ def test_a_complete_run_is_returned_untouched(finished: Path, prepared: Path, da
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
     assert train(CONFIG, data, prepared, finished.parent, progress=False) == finished
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
+
+
+def test_a_complete_run_is_known_without_checkpoint_and_weights(
+    finished: Path, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    run = tmp_path / finished.name
+    shutil.copytree(finished, run)
+    (run / "checkpoint.safetensors").unlink()
+    shutil.rmtree(run / "weights")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert train(CONFIG, data, prepared, tmp_path, progress=False) == run
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize("lost", ["dev/epoch-0003.parquet", "records.jsonl"])
+def test_without_a_checkpoint_a_run_that_has_not_ended_starts_afresh(
+    lost: str, finished: Path, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    """Killed before its first checkpoint, or between the last scores and their line in the log."""
+    run = tmp_path / finished.name
+    shutil.copytree(finished, run)
+    (run / "checkpoint.safetensors").unlink()
+    if lost == "records.jsonl":
+        lines = (run / lost).read_text(encoding="utf-8").splitlines(keepends=True)
+        (run / lost).write_text("".join(lines[:-1]), encoding="utf-8")
+    else:
+        (run / lost).unlink()
+    train(CONFIG, data, prepared, tmp_path, progress=False)
+    assert read_records(run) == read_records(finished)
+    weights = "weights/epoch-0003.safetensors"
+    assert (run / weights).read_bytes() == (finished / weights).read_bytes()
+
+
+def test_a_folder_from_before_a_setting_was_known_is_the_same_run(
+    finished: Path, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    """Settings that stand at their defaults are taken out of its config.json, one of the method's among them."""
+    run = tmp_path / finished.name
+    shutil.copytree(finished, run)
+    said = read_run(run)
+    del said["config"]["momentum"], said["config"]["method"]["rule"]
+    (run / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    assert train(CONFIG, data, prepared, tmp_path, progress=False) == run
+    del said["config"]["lr"]  # is not at its default here
+    (run / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(TrainingError, match="another 'config'"):
+        train(CONFIG, data, prepared, tmp_path, progress=False)
 
 
 CHILD = """
@@ -473,19 +521,6 @@ def test_presets_take_any_method_and_unknown_names_are_refused() -> None:
 def test_settings_out_of_range_are_named(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} = -1"):
         replace(CONFIG, **{name: -1})
-
-
-def test_the_hash_tells_settings_protocols_and_data_apart(data: SourceData) -> None:
-    protocol = data.protocol
-    hashes = [
-        run_hash(CONFIG, protocol, "d"),
-        run_hash(replace(CONFIG, seed=1), protocol, "d"),
-        run_hash(replace(CONFIG, method=SaFasConfig(alpha=0.5)), protocol, "d"),
-        run_hash(CONFIG, replace(protocol, splits="all"), "d"),
-        run_hash(CONFIG, protocol, "e"),
-    ]
-    assert len(set(hashes)) == 5
-    assert run_hash(replace(CONFIG), protocol, "d") == hashes[0]
 
 
 def test_precision_is_automatic_and_can_be_told() -> None:

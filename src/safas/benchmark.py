@@ -35,8 +35,10 @@ from safas.results import Result, method_name
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.training import (
     TrainConfig,
+    drop_checkpoint,
     drop_weights,
     evaluated_epochs,
+    has_ended,
     load_scorer,
     preset,
     read_dev_scores,
@@ -123,7 +125,7 @@ def protocols_of(
 
 
 def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
-    """Train and evaluate every cell below `runs`, yielding each when it is done; of its weights a few are kept.
+    """Train and evaluate every cell below `runs`, yielding each when it is done; the chosen weights are kept.
 
     Raises ProtocolError when a method is given fewer source domains than it needs, before anything is trained, and what
     training raises; the finished cells stay.
@@ -140,17 +142,18 @@ def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> I
     for cell in cells:
         folder = train(cell.config, source_data(cell.protocol, samples), prepared, runs, progress=progress)
         result = evaluate_run(folder, prepared, progress)
-        keep_named_weights(folder, result)
+        keep_chosen_weights(folder, result)
         yield Outcome(cell.protocol.name, cell.config.method.name, cell.config.seed, folder, result)
 
 
-def keep_named_weights(run_dir: Path, result: Result) -> None:
-    """Keep the weights of the epochs that the result names, chosen and oracle, and of the last one.
+def keep_chosen_weights(run_dir: Path, result: Result) -> None:
+    """Of an evaluated run keep the weights of the epoch that source validation chose; the checkpoint goes too.
 
-    The scores of all epochs stay.
+    The scores of all epochs stay, and with them the run is known as complete.
     """
-    named = (int(result[pick]["epoch"]) for pick in ("chosen", "oracle"))
-    drop_weights(run_dir, {*named, evaluated_epochs(run_dir)[-1]})
+    drop_weights(run_dir, {int(result["chosen"]["epoch"])})
+    if has_ended(run_dir):
+        drop_checkpoint(run_dir)
 
 
 def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:
@@ -175,7 +178,8 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
         "commit": said["environment"]["commit"],
     }
     result = {"about": about, **evaluate(scores)}
-    write_file(done, json.dumps(result, indent=2) + "\n")
+    # Made safe on disk: weights may be deleted on the strength of it.
+    write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
     return result
 
 

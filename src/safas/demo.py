@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from safas.benchmark import Outcome, evaluate_run, keep_named_weights, prepared_samples, protocols_of
+from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
 from safas.errors import ProtocolError
@@ -148,7 +148,7 @@ def _run(desk: _Desk, protocol: Protocol, method: str, prepared: Path) -> Outcom
         folder = train(config.train_config(method), data, prepared, config.out / "runs", progress=progress)
     with desk.stage("evaluate", f"scoring {name} on {protocol.target}, which it has never seen"):
         result = evaluate_run(folder, prepared, progress)
-        keep_named_weights(folder, result)
+        keep_chosen_weights(folder, result)
     return Outcome(protocol.name, method, config.seed, folder, result)
 
 

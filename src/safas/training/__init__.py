@@ -1,13 +1,16 @@
 """Training: one loop for every method, resumable bit for bit, that sees source domains only."""
 
-from safas.training.config import PRESETS, TrainConfig, preset, run_hash
+from safas.training.config import PRESETS, TrainConfig, preset
 from safas.training.folder import read_run
 from safas.training.loop import train
+from safas.training.naming import run_hash
 from safas.training.records import read_records
 from safas.training.scoring import (
+    drop_checkpoint,
     drop_weights,
     evaluated_epochs,
     features_of,
+    has_ended,
     load_scorer,
     read_dev_scores,
     scorer_of,
@@ -17,9 +20,11 @@ from safas.training.scoring import (
 __all__ = [
     "PRESETS",
     "TrainConfig",
+    "drop_checkpoint",
     "drop_weights",
     "evaluated_epochs",
     "features_of",
+    "has_ended",
     "load_scorer",
     "preset",
     "read_dev_scores",

@@ -1,9 +1,7 @@
-"""The settings of a run, the two named presets, and the hash that names a run's folder."""
+"""The settings of a run, and the two named presets."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from safas.augment import AugmentConfig
@@ -16,7 +14,6 @@ from safas.methods.irm import IrmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.methods.ssdg import SsdgConfig
 from safas.methods.vrex import VRexConfig
-from safas.protocols import Protocol
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -134,16 +131,13 @@ def preset(name: str, method: str = "sa-fas", seed: int = 0) -> TrainConfig:
 
 
 def config_from_json(data: Mapping[str, Any]) -> TrainConfig:
-    """The settings that `dataclasses.asdict` wrote. Raises InputError for an unknown or missing key."""
+    """The settings that `dataclasses.asdict` wrote; those that it did not know yet stand at their defaults.
+
+    Raises InputError for an unknown key, or when the method is not named.
+    """
     try:
         method = CONFIGS[data["method"]["name"]](**data["method"])
         augment = AugmentConfig(**{**data["augment"], "scale": tuple(data["augment"]["scale"])})
         return TrainConfig(**{**data, "method": method, "augment": augment})
     except (KeyError, TypeError) as error:
         raise InputError(f"these are not a run's settings ({error})") from error
-
-
-def run_hash(config: TrainConfig, protocol: Protocol, digest: str) -> str:
-    """12 hex digits that name a run: settings, protocol and the digest of its crops."""
-    identity = {"config": asdict(config), "protocol": asdict(protocol), "data": digest}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

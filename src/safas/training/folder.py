@@ -11,9 +11,10 @@ from safas.batches import CropStore
 from safas.errors import InputError, TrainingError
 from safas.files import write_file
 from safas.protocols import SourceData
-from safas.training.config import TrainConfig, run_hash
+from safas.training.config import TrainConfig, config_from_json
+from safas.training.naming import run_hash
 
-CONFIG = "config.json"
+CONFIG, CHECKPOINT = "config.json", "checkpoint.safetensors"
 
 
 def identity(config: TrainConfig, data: SourceData, stores: Mapping[str, CropStore]) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any
     """
     if resume and (folder / CONFIG).is_file():
         there = read_run(folder)
-        different = [key for key, value in about.items() if there.get(key) != value]
+        different = [key for key, value in about.items() if _meant(key, there) != _meant(key, {key: value})]
         if different:
             raise TrainingError(
                 f"the folder holds a run with another {different[0]!r}",
@@ -53,6 +54,16 @@ def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     write_file(folder / CONFIG, json.dumps({**about, "environment": ran_on}, indent=2) + "\n")
+
+
+def _meant(key: str, said: Mapping[str, Any]) -> Any:
+    """A settings file from before a setting was known means its default; all else means what it says."""
+    if key != "config":
+        return said.get(key)
+    try:
+        return config_from_json(said[key])
+    except (KeyError, InputError):  # settings of another program or a later version
+        return None
 
 
 def read_run(folder: Path) -> dict[str, Any]:

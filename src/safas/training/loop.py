@@ -18,10 +18,10 @@ from safas.protocols import SourceData
 from safas.training.checkpoint import load, restore, save, state_of
 from safas.training.config import TrainConfig
 from safas.training.environment import environment, make_fabric, reproducible
-from safas.training.folder import identity, open_folder
+from safas.training.folder import CHECKPOINT, identity, open_folder
 from safas.training.progress import Progress
 from safas.training.records import Record, Records
-from safas.training.scoring import keep_dev_scores, validate, weights_path
+from safas.training.scoring import has_ended, keep_dev_scores, validate, weights_path
 from safas.training.step import make_batch, take_step
 
 
@@ -35,11 +35,12 @@ def train(
 ) -> Path:
     """Train one run and return its folder runs/<hash>/; a complete run that is there is returned as it is.
 
-    `data` holds source rows only: the target's files cannot be reached from here. resume: go on from the last
-    checkpoint, which gives bit for bit what an uninterrupted run on one machine and thread count gives;
-    without it the run's folder is emptied first. Raises InputError for settings that do not fit the data,
-    ProtocolError when a domain has lost a label in preparation, TrainingError for a loss that is not finite
-    (naming step and part; the last checkpoint stays) and for a folder or checkpoint of another run.
+    `data` holds source rows only: the target's files cannot be reached from here. A complete run needs neither
+    checkpoint nor weights to be known as such. resume: go on from the last checkpoint, which gives bit for bit
+    what an uninterrupted run on one machine and thread count gives; without it the run's folder is emptied first.
+    Raises InputError for settings that do not fit the data, ProtocolError when a domain has lost a label in
+    preparation, TrainingError for a loss that is not finite (naming step and part; the last checkpoint stays) and
+    for a folder or checkpoint of another run.
     """
     fabric = make_fabric(config)
     with reproducible(config, fabric.device):
@@ -74,7 +75,7 @@ class _Trainer:
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.safetensors"
+        return self.folder / CHECKPOINT
 
 
 def _set_up(fabric: Fabric, config: TrainConfig, stores: Mapping[str, CropStore], folder: Path) -> _Trainer:
@@ -190,9 +191,9 @@ def _save(trainer: _Trainer, records: Records, done: int) -> None:
 
 
 def _resume(trainer: _Trainer) -> tuple[int, int]:
-    """(steps done, bytes of the records that belong to them); (0, 0) where there is no checkpoint."""
-    if not trainer.checkpoint.is_file():
-        return 0, 0
+    """(steps done, bytes of the records that belong to them); none where there is nothing to go on from."""
+    if not trainer.checkpoint.is_file():  # a complete run may have lost it: nobody needs it any more
+        return trainer.total_steps if has_ended(trainer.folder) else 0, 0
     state, about = load(trainer.checkpoint)
     if about.get("run") != trainer.folder.name:
         raise TrainingError(

@@ -19,7 +19,8 @@ from safas.protocols import SOURCE_DEV, dev_record
 from safas.table import checked, read_table, write_table
 from safas.training.checkpoint import load
 from safas.training.config import config_from_json
-from safas.training.folder import read_run
+from safas.training.folder import CHECKPOINT, read_run
+from safas.training.records import read_records
 
 
 def weights_path(run_dir: Path, epoch: int) -> Path:
@@ -50,10 +51,22 @@ def evaluated_epochs(run_dir: Path) -> list[int]:
     return _epochs(run_dir / "dev")
 
 
+def has_ended(run_dir: Path) -> bool:
+    """Whether the last epoch was scored and logged: then all that training leaves is there but a last checkpoint."""
+    last = int(read_run(run_dir)["config"]["epochs"]) - 1
+    logged = (record["epoch"] for record in read_records(run_dir, "epoch"))
+    return last in evaluated_epochs(run_dir) and last in logged
+
+
+def drop_checkpoint(run_dir: Path) -> None:
+    """Delete what only a run that is not complete needs: the weights once more, and as much again of momentum."""
+    (run_dir / CHECKPOINT).unlink(missing_ok=True)
+
+
 def drop_weights(run_dir: Path, keep: Collection[int]) -> None:
     """Delete the weights of all other epochs: a network for each of them is most of what a run takes on disk."""
     for epoch in set(_epochs(run_dir / "weights")) - set(keep):
-        weights_path(run_dir, epoch).unlink()
+        weights_path(run_dir, epoch).unlink(missing_ok=True)
 
 
 def _epochs(folder: Path) -> list[int]:
