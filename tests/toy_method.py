@@ -53,9 +53,8 @@ def train(method: Method, E: int, steps: int) -> list[float]:
     optimizer = torch.optim.SGD(method.parameters(), lr=0.05, momentum=0.9)
     losses = []
     for step in range(steps):
-        output = method.loss(toy_batch(E, seed=step), step)
         optimizer.zero_grad()
-        output.total.backward()
+        output = method.gradients(toy_batch(E, seed=step), step, torch.Tensor.backward)
         optimizer.step()
         method.after_step(step)
         losses.append((output.parts["risk"] if "domain" in output.parts else output.total).item())

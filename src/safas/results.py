@@ -23,6 +23,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "ssdg": "SSDG",
     "fishr": "Fishr",
     "mixstyle": "MixStyle",
+    "sam": "SAM",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 from rich.console import Console
@@ -12,6 +12,7 @@ from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.files import write_file
 from safas.joint import gather
+from safas.methods import METHODS
 from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
 from safas.summary import markdown, summary
@@ -45,8 +46,7 @@ class Command:
     protocols: tuple[str, ...] = ()
     """ocim, limited, single, celeba-spoof, oulu-1 ... oulu-4, or like "laptop,phone,tablet->webcam"; none: each
     domain is left out in turn"""
-    methods: tuple[str, ...] = Grid.methods
-    """of erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg, fishr, mixstyle"""
+    methods: Annotated[tuple[str, ...], tyro.conf.arg(help=f"of {', '.join(METHODS)}")] = Grid.methods
     seeds: tuple[int, ...] = Grid.seeds
     """one run each"""
     preset: str = Grid.preset

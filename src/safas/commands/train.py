@@ -9,6 +9,7 @@ import tyro
 
 from safas.benchmark import is_simulated, prepared_samples, protocols_of
 from safas.commands.common import output, say
+from safas.methods import METHODS
 from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
 
@@ -19,8 +20,7 @@ class Pick:
 
     preset: str = "demo"
     """where the settings start from: demo (minutes on two cores) or paper (256 px, 100 epochs)"""
-    method: str = "sa-fas"
-    """erm, erm-supcon, sa-fas, irm, vrex, group-dro, coral, dann, ssdg, fishr or mixstyle"""
+    method: Annotated[str, tyro.conf.arg(help=f"one of {', '.join(METHODS)}")] = "sa-fas"
 
 
 def command_class(argv: Sequence[str]) -> type:

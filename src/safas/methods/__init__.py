@@ -12,6 +12,7 @@ from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.mixstyle import MixStyle, MixStyleConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
+from safas.methods.sam import Sam, SamConfig
 from safas.methods.ssdg import Ssdg, SsdgConfig
 from safas.methods.vrex import VRex, VRexConfig
 
@@ -27,6 +28,7 @@ METHODS: Mapping[str, type[Method]] = {
     "ssdg": Ssdg,
     "fishr": Fishr,
     "mixstyle": MixStyle,
+    "sam": Sam,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -40,6 +42,7 @@ CONFIGS = {
     "ssdg": SsdgConfig,
     "fishr": FishrConfig,
     "mixstyle": MixStyleConfig,
+    "sam": SamConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -53,6 +56,7 @@ MethodConfig = (
     | SsdgConfig
     | FishrConfig
     | MixStyleConfig
+    | SamConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

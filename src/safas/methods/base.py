@@ -1,6 +1,7 @@
 """The seam between a method and the training loop."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,9 @@ from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import domain_risks, mean_present, present_domains
 from safas.model import DomainHeads, ScoringNet
+
+Backward = Callable[[Tensor], None]
+"""Adds the gradient of a scalar to the parameters' .grad, as the loop's precision and devices want it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,18 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """The objective on one batch; no optimiser here."""
+
+    def gradients(self, batch: Batch, step: int, backward: Backward) -> StepOutput:
+        """Leave in the parameters' .grad, which come empty, what the optimiser shall step by.
+
+        By default that is the gradient of the objective: one loss, one pass back. A method that asks for the
+        objective at other weights too puts the weights back as they were, bit for bit, lets the batch norms'
+        running statistics follow one of its passes only, and names what it saw there in the parts, so that a
+        value that is not finite is noticed.
+        """
+        output = self.loss(batch, step)
+        backward(output.total)
+        return output
 
     def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
         """Called after the optimiser's step; may change parameters. Returns scalars for the log.

@@ -21,10 +21,9 @@ _VIEWS = 3  # purpose of a random generator, beside those of the sampler
 def take_step(
     fabric: Fabric, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, step: int
 ) -> dict[str, Tensor]:
-    """One step of any method: loss, backward, optimiser, the method's hook. Returns scalars on the device."""
-    output = method.loss(batch, step)
+    """One step of any method: its gradients, the optimiser, its hook. Returns scalars on the device."""
     optimizer.zero_grad()
-    fabric.backward(output.total)
+    output = method.gradients(batch, step, fabric.backward)
     with absent_heads_kept(optimizer, method.heads, output.present):
         optimizer.step()
     extra = method.after_step(step)
