@@ -239,6 +239,12 @@ def test_summary_means_are_numpys() -> None:
     assert table.columns == ("", "ERM", "SA-FAS")
 
 
+def test_a_variant_stands_under_its_own_name_beside_its_method() -> None:
+    plain, variant = made_up("x->y", "sa-fas", 0, 0.0), made_up("x->y", "sa-fas", 0, 1.0)
+    table = summary([plain, replace(variant, name="SA-FAS without SupCon")], simulated=False)[0]
+    assert table.columns == ("", "SA-FAS", "SA-FAS without SupCon")
+
+
 def test_only_what_the_target_chose_is_marked_oracle() -> None:
     grids = summary([made_up("x->y", "erm", 0, 0), made_up("y->x", "erm", 0, 1)], simulated=True)
     for table in grids[:5]:

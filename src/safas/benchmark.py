@@ -92,6 +92,12 @@ class Outcome:
     seed: int
     folder: Path
     result: Result
+    name: str = ""  # of a variant of the method; none: the method's own
+
+    @property
+    def title(self) -> str:
+        """What is printed above its numbers."""
+        return self.name or method_name(self.method)
 
 
 def prepared_samples(prepared: Path) -> pl.DataFrame:

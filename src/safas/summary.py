@@ -5,7 +5,7 @@ from typing import Any
 
 from safas.benchmark import Outcome
 from safas.protocols import OULU
-from safas.results import Row, method_name, over_seeds
+from safas.results import Row, over_seeds
 from safas.tables import Table, grid_table, result_table, to_markdown
 
 _GRIDS = (  # (how the epoch is chosen, the number, the caption)
@@ -73,6 +73,6 @@ def _picked(rows: Mapping[str, Sequence[Row]], pick: str) -> dict[str, Row]:
 def _rows_by_protocol(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Row]]]:
     results: dict[str, dict[str, list[Any]]] = {}
     for outcome in outcomes:
-        of_method = results.setdefault(outcome.protocol, {}).setdefault(method_name(outcome.method), [])
+        of_method = results.setdefault(outcome.protocol, {}).setdefault(outcome.title, [])
         of_method.append(outcome.result)
     return {p: {m: over_seeds(of) for m, of in methods.items()} for p, methods in results.items()}
