@@ -1,0 +1,265 @@
+"""How sure the numbers of many runs are: people and seeds drawn again, thresholds derived anew, methods in pairs.
+
+What is drawn. A replicate draws the people of the target and, domain by domain, the people of source validation,
+as many as there are, with replacement and with all their videos; the source-validation threshold is derived anew
+from the drawn validation people (`safas.protocols.source_threshold`'s rule) and applied to the drawn target
+people. A person who serves in several protocols, methods or seeds has the same weight in all of them, so that
+everything is paired. What is reported as the value keeps the threshold that was in use.
+
+What an interval covers: who happened to stand before the camera, at validation and at test; and, where it is said,
+which seeds happened to be trained (drawn with replacement too; with three of them that is rough, and by a third of
+the variance too narrow). What it does not cover: other training people, another choice of epoch or settings, other
+cameras and attacks than the protocols', which count as fixed. A protocol where nobody errs has no width, which
+proves nothing.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from safas.errors import MetricError, ProtocolError
+from safas.metrics import hter
+from safas.protocols import SOURCE_DEV, TARGET
+from safas.table import is_live
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+REPLICATES = 2000
+LEVEL = 0.95
+
+_PERSON = ("dataset", "domain", "subject")  # the same name in two domains is two people
+_AT_ONCE = 4_000_000  # numbers held in one array while thresholds are derived
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One trained network at the epoch that source validation chose.
+
+    `dev` and `target`: columns of SCORES, one row a presentation; `threshold` is the one in use.
+    """
+
+    seed: int
+    threshold: float
+    dev: pl.DataFrame
+    target: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """HTER of one method in one protocol, a column a seed: as measured, and in every replicate."""
+
+    seeds: tuple[int, ...]
+    measured: FloatArray  # [S], at the thresholds in use
+    drawn: (
+        FloatArray | None
+    )  # [R, S]; row r has the same people for every method; None with one target person
+    tested_on: str  # digest of the presentations: what is compared must be the same
+
+    @property
+    def value(self) -> float:
+        """The mean over the seeds."""
+        return float(self.measured.mean())
+
+
+class Comparison(NamedTuple):
+    """Method A against method B on the same videos. Shares in [0, 1], differences in [-1, 1]."""
+
+    difference: float  # HTER of A minus HTER of B, mean over seeds (and protocols): negative = A errs less
+    interval: tuple[float, float] | None  # 95 %, percentiles over the replicates
+    better: float | None  # share of the replicates in which A errs less, ties counting half
+    p: (
+        float | None
+    )  # two-sided: twice the smaller share of replicates beyond zero, (n + 1) / (R + 1), at most 1
+
+
+def trial(scores: pl.DataFrame, chosen: Mapping[str, Any]) -> Trial:
+    """From a run's score table (RUN_SCORES) and the part `chosen` of its evaluation."""
+    rows = scores.filter(pl.col("epoch") == chosen["epoch"]).sort("dataset", "domain", "video")
+    dev, target = (rows.filter(pl.col("role") == role) for role in (SOURCE_DEV, TARGET))
+    return Trial(int(rows["seed"][0]), float(chosen["threshold"]["value"]), dev, target)
+
+
+def errors(trials: Sequence[Trial], *, replicates: int = REPLICATES, seed: int = 0) -> Errors:
+    """The errors of one method in one protocol, `trials` being its seeds.
+
+    Raises ProtocolError when the seeds were not judged on the same videos, MetricError without a trial or a
+    class.
+    """
+    if not trials:
+        raise MetricError("there is no run to take the errors of")
+    trials = sorted(trials, key=lambda one: one.seed)
+    digests = {_digest(one) for one in trials}
+    if len(digests) > 1:
+        raise ProtocolError("the seeds of a method were not tested on the same videos")
+    measured = [
+        hter(scores=one.target["score"].to_numpy(), live=is_live(one.target), threshold=one.threshold)
+        for one in trials
+    ]
+    drawn = None
+    if trials[0].target.select(_PERSON).n_unique() > 1:
+        drawn = np.stack([hter_replicates(one, replicates, seed) for one in trials], axis=1)
+    return Errors(tuple(one.seed for one in trials), np.array(measured), drawn, digests.pop())
+
+
+def hter_replicates(one: Trial, replicates: int, seed: int) -> FloatArray:
+    """HTER [R] with people drawn anew, each at the threshold that its own validation people give."""
+    dev, target = _Counts.of(one.dev), _Counts.of(one.target)
+    thresholds = dev.eer_thresholds(draw_people(one.dev, replicates, seed))
+    return target.hter(draw_people(one.target, replicates, seed), thresholds)
+
+
+def draw_people(rows: pl.DataFrame, replicates: int, seed: int) -> FloatArray:
+    """How often each person is drawn [R, G], people sorted by data set, domain and name.
+
+    Drawn within each domain: how many people it has is no accident. The numbers depend on `seed` and the domain's
+    people alone, so that tables with the same people get the same draws. A draw that lacks a label which
+    the domain has is drawn again.
+    """
+    domains = _people(rows).group_by("dataset", "domain", maintain_order=True)
+    return np.hstack([_drawn_domain(of, replicates, seed) for _, of in domains])
+
+
+def interval(of: Sequence[Errors], *, level: float = LEVEL) -> tuple[float, float] | None:
+    """Percentile interval of the mean HTER over seeds and, if there are several, protocols; people are drawn.
+
+    None where a protocol has one target person only.
+    """
+    values = _mean_over([one.drawn for one in of], [_even(one) for one in of])
+    return None if values is None else _percentiles(values, level)
+
+
+def compare(a: Sequence[Errors], b: Sequence[Errors], *, level: float = LEVEL, seed: int = 0) -> Comparison:
+    """A against B in one or several protocols, given in the same order; people and seeds are drawn.
+
+    Methods with the same seeds have them drawn together, otherwise each by itself. Over several protocols the
+    mean of the differences is taken in each replicate. Raises ProtocolError when A and B were not tested on the
+    same videos.
+    """
+    for one, other in zip(a, b, strict=True):
+        if one.tested_on != other.tested_on:
+            raise ProtocolError("two methods that are to be compared were not tested on the same videos")
+    difference = float(np.mean([one.value - other.value for one, other in zip(a, b, strict=True)]))
+    sides = [_mean_over([e.drawn for e in of], [_drawn_seeds(e, seed) for e in of]) for of in (a, b)]
+    if sides[0] is None or sides[1] is None:
+        return Comparison(difference, None, None, None)
+    drawn = np.round(sides[0] - sides[1], 12)  # what differs by rounding alone is a tie
+    below, above = int((drawn <= 0).sum()), int((drawn >= 0).sum())
+    p = min(1.0, 2 * (min(below, above) + 1) / (drawn.size + 1))
+    better = float((drawn < 0).mean() + (drawn == 0).mean() / 2)
+    return Comparison(difference, _percentiles(drawn, level), better, p)
+
+
+def holm(p_values: ArrayLike) -> list[float]:
+    """The p-values adjusted for their number (Holm 1979): each below alpha holds at a family-wise error of alpha."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return [float(value) for value in adjusted]
+
+
+@dataclass(frozen=True, eq=False)
+class _Counts:
+    """How many presentations each person has at or above each of the K distinct scores.
+
+    `accepted` [2, G, K + 1]: spoof, then live; point k accepts the k highest of `distinct` [K], falling.
+    """
+
+    distinct: FloatArray
+    accepted: FloatArray
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> "_Counts":
+        """People in the order of `draw_people`."""
+        people = _people(rows)
+        who = rows.join(people, on=_PERSON, how="left", maintain_order="left")["person"].to_numpy()
+        negative, place = np.unique(-rows["score"].to_numpy(), return_inverse=True)
+        single = np.zeros((2, len(people), negative.size + 1))
+        np.add.at(single, (is_live(rows).astype(int), who, place + 1), 1)
+        return cls(-negative, single.cumsum(axis=2))
+
+    def eer_thresholds(self, weights: FloatArray) -> FloatArray:
+        """The threshold of `safas.metrics.eer` in each replicate [R]; weights [R, G]."""
+        pieces = -(-weights.shape[0] * self.distinct.size // _AT_ONCE)
+        return np.concatenate([self._eer_thresholds(part) for part in np.array_split(weights, pieces)])
+
+    def _eer_thresholds(self, weights: FloatArray) -> FloatArray:
+        spoof, live = weights @ self.accepted[0], weights @ self.accepted[1]
+        # as in `safas.metrics.eer`: (FAR - FRR) * lives * spoofs, in whole numbers; it never falls
+        gap = spoof * live[:, -1:] - (live[:, -1:] - live) * spoof[:, -1:]
+        rows, k = np.arange(len(weights)), (gap < 0).sum(axis=1)
+        nearest = np.where(gap[rows, k] < -gap[rows, k - 1], k, k - 1)
+        total = spoof + live
+        at = total[rows, nearest][:, None]
+        # scores of people who were not drawn are no scores: look past them on both sides of the gap
+        return self._middle(above=(total < at).sum(axis=1) - 1, below=(total <= at).sum(axis=1) - 1)
+
+    def _middle(self, *, above: IntArray, below: IntArray) -> FloatArray:
+        """Between the lowest accepted and the highest rejected score, by their places; -1 or K: there is none."""
+        last = self.distinct.size - 1
+        low, high = self.distinct[np.minimum(below, last)], self.distinct[np.maximum(above, 0)]
+        middle = low / 2 + high / 2
+        inner = np.where((middle > low) & (below <= last), middle, high)
+        return np.where(above < 0, np.nextafter(low, np.inf), inner)
+
+    def hter(self, weights: FloatArray, thresholds: FloatArray) -> FloatArray:
+        """HTER [R] at a threshold [R] of its own in each replicate."""
+        k = np.searchsorted(-self.distinct, -thresholds, side="right")
+        spoof, live = ((weights * of[:, k].T).sum(axis=1) / (weights @ of[:, -1]) for of in self.accepted)
+        return np.asarray(spoof + 1 - live) / 2
+
+
+def _people(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a person, sorted and numbered from 0: _PERSON, person, and whether there is a live and a spoof."""
+    people = rows.group_by(_PERSON).agg(
+        live=(pl.col("label") == "live").any(), spoof=(pl.col("label") == "spoof").any()
+    )
+    return people.sort(_PERSON).with_row_index("person")
+
+
+def _drawn_domain(people: pl.DataFrame, replicates: int, seed: int) -> FloatArray:
+    """Weights [R, G] of one domain's people."""
+    name = "\n".join(map(str, people.select(_PERSON).rows()))
+    rng, count = np.random.default_rng([seed, zlib.crc32(name.encode())]), len(people)
+    needed = [has for has in (people["live"].to_numpy(), people["spoof"].to_numpy()) if has.any()]
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=replicates)
+    while (lacking := np.any([weights @ has == 0 for has in needed], axis=0)).any():
+        weights[lacking] = rng.multinomial(count, np.full(count, 1 / count), size=int(lacking.sum()))
+    return weights.astype(np.float64)
+
+
+def _drawn_seeds(of: Errors, seed: int) -> FloatArray:
+    """The share of each seed in each replicate [R, S]; the same for all who have these seeds."""
+    if of.drawn is None or len(of.seeds) == 1:
+        return _even(of)
+    rng, count = np.random.default_rng([seed, zlib.crc32(repr(of.seeds).encode())]), len(of.seeds)
+    return rng.multinomial(count, np.full(count, 1 / count), size=len(of.drawn)) / count
+
+
+def _even(of: Errors) -> FloatArray:
+    return np.full((1, len(of.seeds)), 1 / len(of.seeds))
+
+
+def _mean_over(drawn: Sequence[FloatArray | None], shares: Sequence[FloatArray]) -> FloatArray | None:
+    """The mean [R] over the seeds by their shares, then over the protocols."""
+    means = [(of * share).sum(axis=1) for of, share in zip(drawn, shares, strict=True) if of is not None]
+    return np.mean(means, axis=0) if len(means) == len(drawn) else None
+
+
+def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _digest(one: Trial) -> str:
+    """What was judged: the presentations of both roles, whatever their scores."""
+    keys = [rows.select("dataset", "video", *_PERSON[1:], "label").rows() for rows in (one.dev, one.target)]
+    return hashlib.sha256(repr(keys).encode()).hexdigest()
