@@ -1,0 +1,76 @@
+"""The rates of each value of a column apart, and a word where a group is too small to say anything."""
+
+from typing import Any
+
+import polars as pl
+
+from safas.assessment import rates
+from safas.assessment.calibration import are_probabilities, ece
+from safas.assessment.intervals import SMALL, WIDE, Cell
+from safas.assessment.presentations import known
+from safas.assessment.scored import scored
+from safas.assessment.uncertainty import Bootstrap, interval, replicates
+from safas.errors import InputError
+from safas.metrics import FloatArray
+from safas.table import is_live
+
+RULE = f"too small: fewer than {SMALL} presentations, or an interval wider than {100 * WIDE:.0f} points"
+
+Json = dict[str, Any]
+
+
+def breakdown(table: pl.DataFrame, column: str, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
+    """The groups of a column, the largest first, as docs/report.md describes them. Raises InputError without it."""
+    if column not in table.columns:
+        known_ones = ", ".join(name for name in table.columns if name not in ("row", "person", "score"))
+        raise InputError("no such column to break down by", where=column, remedy=f"There are: {known_ones}.")
+    named = table.with_columns(pl.col(column).cast(pl.String).fill_null("not said").alias("_group"))
+    parts = sorted(
+        named.partition_by("_group", as_dict=True).items(), key=lambda item: (-len(item[1]), item[0])
+    )
+    return {"rule": RULE, "groups": [_group(str(key[0]), part, plan, thresholds) for key, part in parts]}
+
+
+def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
+    attacks, lives = (rows.filter(pl.col("label") == label) for label in ("spoof", "live"))
+    species = rates.attack_cells(rows, plan.threshold)
+    pooled, bpcer = rates.accepted_cell(attacks, plan.threshold), rates.rejected_cell(lives, plan.threshold)
+    _add_bootstrap(rows, {"apcer_pooled": pooled, "bpcer": bpcer}, species, plan, thresholds)
+    worst = rates.worst(species)
+    both = [pooled["rate"], bpcer["rate"]]
+    return {
+        "name": name,
+        "live": len(lives),
+        "attacks": len(attacks),
+        "subjects": rates.subjects(rows),
+        "bpcer": bpcer,
+        "pooled": pooled,
+        "species": species,
+        "worst_species": worst,
+        "apcer": None if worst is None else species[worst]["rate"],
+        "hter": None if None in both else sum(both) / 2,
+        "auc": rates.auc_or_none(scored(rows)),
+        "ece": _ece(rows),
+        "too_small": any(one["warning"] for one in (bpcer, pooled)),
+    }
+
+
+def _add_bootstrap(
+    rows: pl.DataFrame,
+    cells: dict[str, Cell],
+    species: dict[str, Cell],
+    plan: Bootstrap,
+    thresholds: FloatArray | None,
+) -> None:
+    if thresholds is None or not scored(rows).complete or not known(rows) or rows["person"].n_unique() < 2:
+        return
+    found = replicates(rows, thresholds, plan)
+    for name, one in [*cells.items(), *((f"species/{name}", one) for name, one in species.items())]:
+        if name in found:
+            one["bootstrap"] = interval(found[name])
+
+
+def _ece(rows: pl.DataFrame) -> float | None:
+    answered = rows.drop_nulls("score")
+    scores = answered["score"].to_numpy()
+    return ece(scores, is_live(answered)) if are_probabilities(scores) else None

@@ -1,0 +1,65 @@
+"""The scored presentations of one file, as the rest of the assessment takes them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from safas.assessment.notes import Note
+
+# Every table has these; what the file did not say is null. Its further columns stand behind them.
+#   row: the line or row of the file, from 1; person: whose presentation it is, unique over data sets
+COLUMNS = {
+    "row": pl.Int64(),
+    "dataset": pl.String(),
+    "domain": pl.String(),
+    "video": pl.String(),
+    "label": pl.String(),  # live | spoof
+    "attack": pl.String(),  # species; "none" of live rows, UNNAMED where the file does not say
+    "subject": pl.String(),
+    "person": pl.String(),
+    "score": pl.Float64(),  # higher = more live; null: no response
+    "frames": pl.Int64(),
+}
+UNNAMED = "not named"  # the species of attacks whose file names none
+
+
+@dataclass(frozen=True, eq=False)
+class Presentations:
+    """One row a presentation (COLUMNS), where they come from, and what reading them brought up."""
+
+    table: pl.DataFrame
+    file: str
+    sha256: str
+    rows: int  # of the file
+    labels: dict[str, str] = field(default_factory=dict)  # spelling -> live | spoof
+    averaged: bool = False  # whether several frames of a video became one presentation
+    columns: tuple[str, ...] = ()  # that the file itself had
+    notes: tuple[Note, ...] = ()
+    chosen: str = ""  # by which rule these rows were taken from the file, if not all were
+
+    def about(self) -> dict[str, Any]:
+        """What docs/report.md lists under `data`."""
+        table, attacks = self.table, self.table.filter(pl.col("label") == "spoof")
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "chosen": self.chosen,
+            "presentations": len(table),
+            "live": len(table) - len(attacks),
+            "attacks": len(attacks),
+            "subjects": table["person"].n_unique() if known(table) else None,
+            "domains": table["domain"].drop_nulls().unique().sort().to_list(),
+            "datasets": table["dataset"].drop_nulls().unique().sort().to_list(),
+            "species": attacks["attack"].unique().sort().to_list(),
+            "nonresponses": table["score"].null_count(),
+            "averaged_frames": self.averaged,
+            "labels": self.labels,
+            "columns": list(self.columns),
+        }
+
+
+def known(table: pl.DataFrame) -> bool:
+    """Whether every presentation's person is known."""
+    return len(table) > 0 and table["person"].null_count() == 0

@@ -1,0 +1,149 @@
+"""Which numbers of a report mean less than they say, or something else: found from the data, said in words."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from safas.assessment import resampling
+from safas.assessment.calibration import are_probabilities
+from safas.assessment.notes import ALARM, NOTE, WARNING, Note
+from safas.assessment.presentations import UNNAMED, Presentations, known
+from safas.assessment.scored import scored
+from safas.assessment.uncertainty import interval
+
+if TYPE_CHECKING:
+    from safas.assessment.assess import Inputs
+
+Json = dict[str, Any]
+_ORDER = (ALARM, WARNING, NOTE)
+
+
+def all_notes(inputs: "Inputs", report: Json) -> list[Note]:
+    """What reading the files brought up and what the numbers show, the loudest first."""
+    files = [inputs.test, inputs.dev, inputs.own_live, inputs.against, inputs.against_dev]
+    read = [note for file in files if file is not None for note in file.notes]
+    found = [*read, *_direction(inputs), *_lost(inputs), *_people(inputs), *_numbers(inputs, report)]
+    unique = list(dict.fromkeys(found))
+    return sorted(unique, key=lambda note: _ORDER.index(note.level))
+
+
+def reversed_direction(file: Presentations) -> Note | None:
+    """The alarm that higher scores mean attack, if AUC lies below 0.5 with all of its 95 % interval."""
+    data = scored(file.table)
+    if not data.complete:
+        return None
+    draws = resampling.drawn(resampling.counted(file.table), 200, (0, 0))
+    found = interval(np.concatenate([resampling.auc(draw) for draw in draws]))
+    if found is None or found[1] >= 0.5:
+        return None
+    return Note(
+        ALARM,
+        "reversed",
+        f"{file.file}: attacks score higher than bona fide (AUC {found[0]:.2f} to {found[1]:.2f}). If higher means "
+        "attack here, add --higher-is-spoof: nothing was turned round, and every number below is of the scores as "
+        "they stand.",
+    )
+
+
+def _direction(inputs: "Inputs") -> Iterator[Note]:
+    dev = inputs.dev if inputs.dev is not None and scored(inputs.dev.table).complete else None
+    for file in (dev or inputs.test, inputs.against):
+        note = None if file is None else reversed_direction(file)
+        if note is not None:
+            yield note
+
+
+def _lost(inputs: "Inputs") -> Iterator[Note]:
+    table = inputs.test.table
+    names = table.filter(pl.col("label") == "spoof")["attack"].unique().to_list()
+    if names == [UNNAMED]:
+        yield Note(
+            WARNING,
+            "no-species",
+            "No species of attack (column `attack`): all attacks count as one, so the worst species cannot be told "
+            "and the APCER here may hide one that passes every time.",
+        )
+    elif UNNAMED in names:
+        yield Note(
+            WARNING, "some-species", f"Some attacks name no species; they stand together as '{UNNAMED}'."
+        )
+    if not known(table):
+        yield Note(
+            WARNING,
+            "no-subject",
+            "No `subject` for every row: presentations are taken as independent. Where one person gave several, the "
+            "intervals are too narrow.",
+        )
+    if table["domain"].null_count() == len(table):
+        yield Note(NOTE, "no-domain", "No `domain`: nothing is told apart by camera or place.")
+
+
+def _people(inputs: "Inputs") -> Iterator[Note]:
+    if inputs.dev is None or not (known(inputs.test.table) and known(inputs.dev.table)):
+        return
+    both = set(inputs.test.table["person"]) & set(inputs.dev.table["person"])
+    if both:
+        name = sorted(both)[0].split("\n")[-1]
+        yield Note(
+            WARNING,
+            "shared-people",
+            f"{len(both)} people are in dev and in test (such as {name!r}): the threshold has seen them.",
+        )
+
+
+def _numbers(inputs: "Inputs", report: Json) -> Iterator[Note]:
+    if report["threshold"]["oracle"]:
+        yield Note(
+            WARNING,
+            "oracle",
+            "The threshold was chosen on the test scores themselves: the error rates are oracle figures, better than "
+            "any real use. Give dev scores with --dev, or state a threshold.",
+        )
+    if report["simulated"]:
+        yield Note(
+            WARNING, "simulated", "These presentations are simulated: they say nothing of real cameras."
+        )
+    if report["bpcer"]["n"] == 0 or report["pooled"]["n"] == 0:
+        missing = "bona fide" if report["bpcer"]["n"] == 0 else "attack"
+        yield Note(WARNING, "one-class", f"No {missing} presentation has a score: its rates are not defined.")
+    elif report["threshold"]["rule"].startswith("threshold"):
+        yield from _scale(report)
+    yield from _nonresponses(report)
+    yield from _small(report)
+    if not are_probabilities(inputs.test.table["score"].drop_nulls().to_numpy()):
+        yield Note(
+            NOTE,
+            "no-probabilities",
+            "Scores outside [0, 1] are no probabilities: calibration is told of a Platt map fitted on dev, if there "
+            "is one, and the expected calibration error of the scores is not defined.",
+        )
+
+
+def _scale(report: Json) -> Iterator[Note]:
+    rates = (report["apcer_pooled"], report["bpcer"]["rate"])
+    if rates in ((0, 1), (1, 0)):
+        did = "rejects" if rates == (0, 1) else "accepts"
+        yield Note(
+            WARNING, "scale", f"The stated threshold {did} everybody: is it on the scale of these scores?"
+        )
+
+
+def _nonresponses(report: Json) -> Iterator[Note]:
+    missing = report["nonresponse"]
+    attacks, lives = missing["attacks"]["errors"], missing["bona_fide"]["errors"]
+    if attacks + lives:
+        yield Note(
+            NOTE,
+            "nonresponse",
+            f"{attacks} attacks and {lives} bona fide got no response: they count in APNRR and BPNRR, not in APCER "
+            "and BPCER.",
+        )
+
+
+def _small(report: Json) -> Iterator[Note]:
+    cells = {"bona fide": report["bpcer"], **report["species"]}
+    small = [f"{name} ({one['warning']})" for name, one in cells.items() if one["warning"]]
+    if small:
+        yield Note(WARNING, "small", f"Too few to say much: {'; '.join(small)}.")
