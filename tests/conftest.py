@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Modules that work on tensors are imported with their annotations, shapes included, checked at each call.
-TENSOR_MODULES = ("losses", "model", "augment", "batches", "methods", "training")
+TENSOR_MODULES = ("losses", "model", "augment", "batches", "methods", "training", "export")
 install_import_hook([f"safas.{name}" for name in TENSOR_MODULES], "typechecker.checked")
 
 Write = Callable[..., Path]
@@ -59,3 +60,42 @@ def yunet_file() -> Path:
             "(from github.com/ShiqiYu/libfacedetection.train, folder onnx)"
         )
     return path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of two tiny domains, trained in a moment, and the prepared folder that it was trained on."""
+
+    run: Path
+    prepared: Path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_video: Write) -> Finished:
+    """Crops of 32 pixels of ramps that rise or fall, and SA-FAS at that after two epochs."""
+    import tiny  # here, so that tests of small things need not wait for torch
+    from safas.benchmark import prepared_samples
+    from safas.prepare import PrepareConfig, prepare
+    from safas.protocols import parse, source_data
+    from safas.sources import read_boxes, read_source
+    from safas.training import preset, train
+
+    root = tiny.data_set(tmp_path_factory.mktemp("data"), write_video)
+    prepared, runs = root.parent / "prepared", tmp_path_factory.mktemp("runs")
+    samples = read_source("table", root)
+    config = PrepareConfig(size=32, frames=2, workers=1)
+    prepare(samples, root, prepared, config, read_boxes("table", root, samples), progress=False)
+    settings = replace(preset("demo"), image_size=32, epochs=2, batch=6, threads=1)
+    data = source_data(parse("north,south->west"), prepared_samples(prepared))
+    return Finished(train(settings, data, prepared, runs, progress=False), prepared)
+
+
+@pytest.fixture(scope="session")
+def bundle(finished: Finished, yunet_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run exported, with the detector inside. Not to be changed: copy it."""
+    from safas.export import export
+
+    out = tmp_path_factory.mktemp("exported") / "bundle"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAFAS_FACE_DETECTOR", str(yunet_file))
+        return export(finished.run, finished.prepared, out, progress=False).folder

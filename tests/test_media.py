@@ -204,7 +204,7 @@ def test_every_frame_of_groups_that_are_open(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(media, "_WHOLE_FROM", 2)
     monkeypatch.setattr(media, "_decode", lambda *_: pytest.fail("the whole was decoded"))
     for i, image in enumerate(images):
-        monkeypatch.setattr(media, "_middles", lambda *_, i=i: {i})
+        monkeypatch.setattr(media, "middles", lambda *_, i=i: {i})
         (frame,) = evenly_spaced(path, 1)
         assert np.array_equal(frame.image, image)
 

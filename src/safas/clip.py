@@ -33,11 +33,17 @@ def faces_of_clip(images: Sequence[Image], detector: Detector) -> tuple[int, lis
 
     None where the face isn't found. Boxes and landmarks are in pixels of the turned frame.
     """
+    degrees, found = all_faces_of_clip(images, detector)
+    return degrees, same_face(found)
+
+
+def all_faces_of_clip(images: Sequence[Image], detector: Detector) -> tuple[int, list[list[Face]]]:
+    """As `faces_of_clip`, but with everybody's face in each frame, largest box first."""
     found = [detector.detect(image) for image in images]
     degrees = _upright(images, found, detector)
     if degrees:
         found = [detector.detect(turned(image, degrees)) for image in images]
-    return degrees, same_face(found)
+    return degrees, found
 
 
 def _upright(images: Sequence[Image], found: Sequence[Sequence[Face]], detector: Detector) -> int:

@@ -6,6 +6,7 @@ SafasError                 the command line prints it and exits with code 2
 ├── ProtocolError          the protocol and the data do not fit each other
 ├── MetricError            a rate is not defined on these scores (a class is absent, a score is not finite)
 ├── MediaError             one video or image cannot be read (preparation lists it and goes on)
+├── BundleError            an exported model is incomplete, was changed, or is of another version or key
 └── TrainingError          training cannot go on (a loss that is not finite, a checkpoint that does not fit)
 """
 
@@ -37,6 +38,10 @@ class MetricError(SafasError, ValueError):
 
 class MediaError(SafasError):
     """One video or image cannot be read."""
+
+
+class BundleError(SafasError):
+    """An exported model is incomplete, was changed, or is of another version or key."""
 
 
 class TrainingError(SafasError):

@@ -56,6 +56,18 @@ class Face:
     score: float
 
 
+def face_crop(image: Image, face: Face, *, margin: float, size: int, align: bool) -> Image:
+    """uint8 [size, size, 3]: what the network sees of a face, in preparation and in the field.
+
+    Raises InputError when `align` is asked for and the eyes are not known, and what the crops below raise.
+    """
+    if not align:
+        return square_crop(image, face.box, margin=margin, size=size)
+    if face.landmarks is None:
+        raise InputError("align = True needs the eyes, and the table gives none for a frame of this video")
+    return aligned_crop(image, face.box, face.landmarks, margin=margin, size=size)
+
+
 def square_crop(image: Image, box: Box, *, margin: float, size: int) -> Image:
     """uint8 [size, size, 3]: the square around the box's centre with side max(w, h) (1 + 2 margin).
 

@@ -92,17 +92,17 @@ def evenly_spaced(path: Path, k: int) -> list[Frame]:
     says_length = _refuse_if_cut_off(path)
     index = _read_index(path)
     expected = len(index.entries)
-    wanted = _middles(expected, k)
+    wanted = middles(expected, k)
     decoded = _decode_some(path, index, wanted) if says_length and index.is_exact else None
     decoded = decoded or _decode(path, wanted)
     if len(decoded.times_s) != expected:  # packets that hold no frame, or frames that an edit list hides
-        decoded = _decode(path, _middles(len(decoded.times_s), k))
+        decoded = _decode(path, middles(len(decoded.times_s), k))
     if not decoded.images:
         raise MediaError("not one frame decodes", where=str(path))
     return [Frame(index, decoded.times_s[index], image) for index, image in sorted(decoded.images.items())]
 
 
-def _middles(n: int, k: int) -> set[int]:
+def middles(n: int, k: int) -> set[int]:
     """floor((i + 1/2) n / k), i = 0 .. k - 1, in whole numbers; every index when n <= k."""
     return {(2 * i + 1) * n // (2 * k) for i in range(k)} if n > k else set(range(n))
 

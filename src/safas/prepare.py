@@ -26,24 +26,18 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from safas import __version__
 from safas.boxes import faces_by_video
 from safas.clip import Detector, faces_of_clip, turned
+from safas.detectors import DETECTORS
 from safas.errors import InputError, MediaError, TableError
-from safas.faces import Face, Image, YuNet, aligned_crop, square_crop, yunet_weights
+from safas.faces import Face, Image, face_crop
 from safas.files import write_file
 from safas.media import Frame, evenly_spaced
 from safas.parallel import each
 from safas.table import CROPS, SAMPLES, Schema, checked, write_table
-from safas.uniface import Uniface, uniface_weights
 
 Engine = Callable[[Callable[["_Task"], None], Sequence["_Task"]], Iterator[None]]
 FAILURES: Schema = {name: pl.String() for name in ("dataset", "video", "label", "reason")}
 _MOST = 10_000  # of any setting: beyond it is a slip
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a third of the default's time for slightly larger files
-
-# name: (finds or fetches the weights, loads them)
-_DETECTORS: Mapping[str, tuple[Callable[[], Path], Callable[[Path], Detector]]] = {
-    "yunet": (yunet_weights, YuNet),
-    "uniface": (uniface_weights, Uniface),
-}
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ def _checked(config: PrepareConfig, boxes: pl.DataFrame | None) -> Path | None:
         if value is not None and not least <= value <= _MOST:
             raise InputError(f"{name} = {value}", where="prepare", remedy=f"From {least} to {_MOST}.")
     if config.detector != "table":
-        find, _ = _DETECTORS[config.detector]
+        find, _ = DETECTORS[config.detector]
         return find()
     if boxes is None:
         raise InputError("detector = table, and there is no table of boxes", remedy="Use detector = yunet.")
@@ -277,7 +271,7 @@ def _forget(task: _Task, out: Path) -> None:
 @functools.lru_cache(maxsize=1)
 def _detector(name: str, weights: Path) -> Detector:
     """One network a process: loading it takes longer than a frame."""
-    _, load = _DETECTORS[name]
+    _, load = DETECTORS[name]
     return load(weights)
 
 
@@ -292,15 +286,9 @@ def _crops(
     for frame, face in zip(frames, faces, strict=True):
         if face is not None:
             row = _row(task, frame, face, config)
-            yield row | {"rotation": degrees}, _crop(turned(frame.image, degrees), face, config)
-
-
-def _crop(image: Image, face: Face, config: PrepareConfig) -> Image:
-    if not config.align:
-        return square_crop(image, face.box, margin=config.margin, size=config.size)
-    if face.landmarks is None:
-        raise InputError("align = True needs the eyes, and the table gives none for a frame of this video")
-    return aligned_crop(image, face.box, face.landmarks, margin=config.margin, size=config.size)
+            upright = turned(frame.image, degrees)
+            crop = face_crop(upright, face, margin=config.margin, size=config.size, align=config.align)
+            yield row | {"rotation": degrees}, crop
 
 
 def _row(task: _Task, frame: Frame, face: Face, config: PrepareConfig) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""From the scores of frames to one decision; export fixes its thresholds by the same functions."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from safas.bundle import Bundle, Model
+from safas.verdict import Label, Reason
+
+_EDGE = 1e-7  # a network in single precision can say exactly 0 or 1
+
+
+def logit(scores: ArrayLike) -> NDArray[np.float64]:
+    """log(s / (1 - s)) of scores in [0, 1]; finite at the ends too, where it is about +-16."""
+    inside = np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def sigmoid(logits: ArrayLike) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64))))
+
+
+def fused(frame_scores: ArrayLike) -> float:
+    """P(live) of a presentation: the sigmoid of the mean logit over its frames.
+
+    Evaluation takes the mean of the scores instead. Both agree where the frames do; where they do not, a frame that
+    is very sure weighs more here than there. A bundle's thresholds belong to this rule.
+    """
+    return float(sigmoid(logit(frame_scores).mean()))
+
+
+def needed(frames: int, least_share: float) -> int:
+    """How many of so many frames looked at must show the face; at least one."""
+    return max(1, math.ceil(frames * least_share))
+
+
+def judged(
+    *, score: float, used: int, frames: int, nearest: tuple[str, float], model: Model, bundle: Bundle
+) -> tuple[Label, Reason]:
+    """The label of a presentation with `used` usable ones among the `frames` looked at, and why.
+
+    `nearest`: domain and distance of the nearest cluster. What is not sure to mean anything comes first: too few
+    frames, then an unfamiliar face, then the score between the two thresholds.
+    """
+    least = needed(frames, bundle.policy.least_share)
+    if used < least:
+        return "unsure", Reason(
+            "too_few_faces", f"the face was found in {used} of {frames} frames; {least} are needed"
+        )
+    domain, distance = nearest
+    if distance > model.distance_limit:
+        share = bundle.familiarity.quantile
+        return "unsure", Reason(
+            "unfamiliar",
+            f"unlike anything trained on: {distance:.2f} from the nearest domain ({domain}), where {share:.0%} of "
+            f"source validation lie within {model.distance_limit:.2f}",
+        )
+    band = model.band
+    if score >= band.pass_at:
+        return "live", Reason("above_pass", f"score {score:.3f}; live from {band.pass_at:.3f} on")
+    if score < band.deny_below:
+        return "spoof", Reason("below_deny", f"score {score:.3f}; spoof below {band.deny_below:.3f}")
+    return "unsure", Reason(
+        "between_thresholds",
+        f"score {score:.3f}; spoof below {band.deny_below:.3f}, live from {band.pass_at:.3f} on",
+    )
