@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train one method on the source domains of a protocol",
     "evaluate": "score a run on the domain it has never seen",
     "benchmark": "train and evaluate methods x protocols x seeds, and print one table",
+    "report": "error rates of anyone's scores in the style of ISO/IEC 30107-3, with intervals and warnings",
 }
 _ABOUT = "Tell a live face from a spoofed one in places the model has never seen (SA-FAS, CVPR 2023)."
 _STYLE = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone, tyro.conf.AvoidSubcommands)

@@ -1,0 +1,150 @@
+"""A report in words and small tables, for a terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from safas.assessment.intervals import Cell
+
+Json = dict[str, Any]
+Rows = list[tuple[str, ...]]
+
+
+def headline(report: Json) -> str:
+    """What was assessed, in one line."""
+    test = report["data"]["test"]
+    people = "subjects unknown" if test["subjects"] is None else f"{test['subjects']} subjects"
+    simulated = ", SIMULATED" if report["simulated"] else ""
+    return (
+        f"{report['title']}: {test['live']} bona fide and {test['attacks']} attacks of {len(test['species'])} species, "
+        f"{people}{simulated}"
+    )
+
+
+def rate_rows(report: Json) -> Rows:
+    """(name, percent, 95 % interval, bootstrap, errors of n), the headline first."""
+    rows = []
+    for name, one in report["species"].items():
+        worst = " (worst: the APCER)" if name == report["worst_species"] else ""
+        rows.append(_cell_row(f"APCER {name}{worst}", one))
+    rows.sort(key=lambda row: "(worst" not in row[0])
+    intervals = report["intervals"] or {}
+    rows.append(_cell_row("APCER pooled", report["pooled"]))
+    rows.append(_cell_row("BPCER", report["bpcer"]))
+    if report["apnrr"] or report["bpnrr"]:
+        rows.append(_cell_row("APNRR", report["nonresponse"]["attacks"]))
+        rows.append(_cell_row("BPNRR", report["nonresponse"]["bona_fide"]))
+    for name, title in (("acer", "ACER*"), ("hter", "HTER*"), ("eer", "EER (oracle)"), ("auc", "AUC")):
+        rows.append((title, percent(report[name]), "", span(intervals.get(name)), ""))
+    at = intervals.get("bpcer_at_apcer") or {}
+    for rate, value in report["bpcer_at_apcer"].items():
+        title = f"BPCER{round(1 / float(rate))} (oracle)"
+        rows.append((title, percent(value), "", span(at.get(rate)), ""))
+    return rows
+
+
+RATE_COLUMNS = ("", "%", "95 % interval", "over people", "errors")
+
+
+def comparison_rows(comparison: Json) -> Rows:
+    """(name, a, b, difference, its interval, which is better)."""
+    return [
+        (
+            row["name"],
+            percent(row["a"]),
+            percent(row["b"]),
+            f"{100 * row['difference']:+.1f}",
+            span(row["interval"]),
+            row["better"],
+        )
+        for row in comparison["rows"]
+    ]
+
+
+COMPARISON_COLUMNS = ("", "a", "b", "a - b", "95 % interval", "better")
+
+
+def breakdown_rows(part: Json) -> Rows:
+    """(group, bona fide, attacks, worst APCER, BPCER, note)."""
+    return [
+        (
+            group["name"],
+            str(group["live"]),
+            str(group["attacks"]),
+            f"{percent(group['apcer'])} ({span(_interval_of_worst(group))})",
+            f"{percent(group['bpcer']['rate'])} ({span(group['bpcer']['interval'])})",
+            "too small to say" if group["too_small"] else "",
+        )
+        for group in part["groups"]
+    ]
+
+
+BREAKDOWN_COLUMNS = ("", "bona fide", "attacks", "APCER, worst", "BPCER", "")
+
+
+def sentences(report: Json) -> list[str]:
+    """Where the threshold comes from, what the counts support, and the parts that were asked for."""
+    threshold = report["threshold"]
+    lines = [f"threshold {threshold['value']:.6g}: {threshold['chosen_on']}", *_support(report["support"])]
+    for part in (report["decision"],):
+        if part:
+            lines += [part["pass"]["statement"], part["deny"]["statement"], part["assumptions"]]
+    own = report["own_live"]
+    if own:
+        lines += [f"own live videos ({own['file']}): {own['statement']} {own['warning']}"]
+    matcher = report["matcher"]
+    if matcher:
+        lines.append(
+            f"full system at matcher threshold {matcher['threshold']:g}: IAPAR {percent(matcher['iapar'])} % "
+            f"({matcher['worst_species']}), FRR {percent(matcher['frr']['rate'])} %, "
+            f"RIAPAR {percent(matcher['riapar'])} %"
+        )
+    if report["comparison"]:
+        lines += _compared(report["comparison"])
+    lines.append("* of the field's papers, not of the standard: means of APCER (worst; pooled) and BPCER")
+    return lines
+
+
+def percent(share: float | None) -> str:
+    """One decimal, without the sign."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def span(interval: Sequence[float] | None) -> str:
+    """ "5.9–22.4", or nothing."""
+    return "" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+
+
+def _cell_row(name: str, one: Cell) -> tuple[str, ...]:
+    counts = f"{one['errors']} of {one['n']}"
+    return name, percent(one["rate"]), span(one["interval"]), span(one["bootstrap"]), counts
+
+
+def _interval_of_worst(group: Json) -> Sequence[float] | None:
+    interval: Sequence[float] | None = None
+    if group["worst_species"] is not None:
+        interval = group["species"][group["worst_species"]]["interval"]
+    return interval
+
+
+def _support(support: Json) -> list[str]:
+    seen = [f"{one['what']} below {percent(one['supports'])} %" for one in support["seen"] if one["n"]]
+    claims = [
+        f"below {100 * claim['rate']:g} % needs {claim['needed']['0']} presentations without an error, "
+        f"{claim['needed']['1']} with one, {claim['needed']['3']} with three"
+        for claim in support["claims"]
+    ]
+    return [f"supported with 95 % confidence: {', '.join(seen)}", f"to claim a rate {'; '.join(claims)}"]
+
+
+def _compared(comparison: Json) -> list[str]:
+    a, b = comparison["a"], comparison["b"]
+    return [
+        f"a: {a['file']}, b: {b['file']}; {comparison['matched']} presentations in both, {comparison['unmatched_a']} "
+        f"only in a, {comparison['unmatched_b']} only in b",
+        *(_mcnemar(row) for row in comparison["mcnemar"]),
+    ]
+
+
+def _mcnemar(row: Json) -> str:
+    only = f"right only in a {row['only_a_right']}, only in b {row['only_b_right']}"
+    return f"McNemar, {row['what']}: {only}, p = {row['p']:.3g}"
