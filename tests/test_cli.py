@@ -1,17 +1,20 @@
 import dataclasses
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 import safas
 import tiny
 from safas.cli import COMMANDS, main
+from safas.exhibits import method_run
 from safas.training import TrainConfig
 from safas.training.config import PRESETS
 
@@ -175,6 +178,27 @@ def test_evaluate_prints_the_numbers_and_their_rules(
     assert "| SA-FAS | " in capsys.readouterr().out
 
 
+def test_evaluate_writes_a_page_of_the_run(
+    run_dir: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The heads are those of the source domains, and the decision is the logit of the score."""
+    command = ["evaluate", str(run_dir), str(prepared), "--page"]
+    assert main(command) == 0
+    page = run_dir / "evaluation.html"
+    assert f"page: {page.resolve().as_uri()}" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    for words in ("the cut through the feature space (PCA)", "Does alignment go with", "fall in line?"):
+        assert words in text
+    assert shlex.join(["safas", *command]) in text
+    assert "<caption>Where the time went" not in text
+    features = method_run(run_dir, prepared).features
+    assert features is not None
+    assert set(features.heads) == {"north", "south"}
+    decision = features.table["decision"].to_numpy()
+    np.testing.assert_allclose(np.mean(list(features.heads.values()), axis=0), decision, atol=1e-9)
+    np.testing.assert_allclose(1 / (1 + np.exp(-decision)), features.table["score"].to_numpy(), atol=1e-5)
+
+
 def test_simulated_numbers_are_called_so(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,7 +219,8 @@ def test_simulated_numbers_are_called_so(
     assert main(train) == 0
     assert "(simulated faces): HTER" in capsys.readouterr().out
     (folder,) = (tmp_path / "runs").iterdir()
-    assert main(["evaluate", str(folder), str(tmp_path)]) == 0
+    assert main(["evaluate", str(folder), str(tmp_path), "--page"]) == 0
+    assert "Everything here is simulated" in (folder / "evaluation.html").read_text(encoding="utf-8")
     assert "errors in percent (simulated faces, seed 0, commit" in " ".join(capsys.readouterr().out.split())
 
 

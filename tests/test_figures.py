@@ -1,6 +1,4 @@
 import numpy as np
-import polars as pl
-import pytest
 
 import tiny
 from safas import figures
@@ -52,53 +50,12 @@ def test_glance_draws_only_what_is_known() -> None:
     assert "ERM 20.0 % (95 % interval 10.0 to 30.0), inside 5.0 %; SA-FAS 10.0 %" in figure.alt
 
 
-def test_embedding_marks_the_unseen_domain() -> None:
-    table = pl.DataFrame(
-        {
-            "domain": ["north", "north", "west"],
-            "label": ["live", "spoof", "live"],
-            "attack": ["none", "print", "none"],
-            "score": [0.9, 0.2, 0.4],
-            "seen": [True, True, False],
-        }
-    )
-    figure = figures.embedding("k", "ERM", np.eye(3)[:, :2], "PCA", table)
-    by_name = {trace["name"]: trace for trace in figure.spec["data"]}
-    assert set(by_name) == {"north, live", "north, spoof", "west (unseen), live"}
-    assert by_name["west (unseen), live"]["marker"]["size"] > by_name["north, live"]["marker"]["size"]
-    assert by_name["north, live"]["marker"]["symbol"] != by_name["north, spoof"]["marker"]["symbol"]
-    assert by_name["north, spoof"]["text"] == ["print, score 0.20"]
-
-
-def test_heads_are_drawn_only_where_there_are_some() -> None:
-    assert figures.heads("k", "ERM", tiny.records(heads=False)) is None
-    drawn = figures.heads("k", "SA-FAS", tiny.records())
-    assert drawn is not None
-    cosine, spread = drawn.spec["data"]
-    assert (cosine["x"][:2], cosine["y"][:2], spread["y"][:2]) == ([0, 1], [0, 0.5], [0.1, 0.05])
-
-
-def test_training_shows_the_mean_loss_of_an_epoch() -> None:
-    """The loss of step s is 2 / (s + 1): the first four have the mean (2 + 1 + 2/3 + 1/2) / 4 = 1.0417."""
-    error, loss = figures.training("k", {"ERM": tiny.records()}).spec["data"]
-    assert error["y"] == [0.3, 0.15, 0.1]
-    assert loss["x"] == [0, 1, 2]
-    assert loss["y"][0] == pytest.approx(1.0417)
-
-
 def test_colours_are_css_variables() -> None:
     """Otherwise a figure would keep the colours of one mode in the other."""
     specs = [
-        figures.separability("k", {"ERM": tiny.records()}).spec,
+        figures.roc("k", "west", {"ERM": (np.array([0.9, 0.1]), np.array([True, False]), 0.5)}).spec,
         figures.by_species("k", "west", {"ERM": {"live": 0.1, "print": 0.2}}).spec,
     ]
-    colours = [value for spec in specs for value in _values(spec, "color")]
+    colours = [value for spec in specs for value in tiny.values_of(spec, "color")]
     assert colours
     assert all(isinstance(value, str) and value.startswith("--") for value in colours)
-
-
-def _values(node: object, key: str) -> list[object]:
-    if isinstance(node, dict):
-        own = [value for name, value in node.items() if name == key]
-        return own + [found for value in node.values() for found in _values(value, key)]
-    return [found for item in node for found in _values(item, key)] if isinstance(node, list) else []

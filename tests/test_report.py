@@ -30,11 +30,18 @@ NOT_REAL = "Made by a program."
 def method_run(method: str, shift: float, heads: bool) -> MethodRun:
     scores = tiny.run_scores(shift)
     last = scores.filter((pl.col("epoch") == 2) & (pl.col("role") != "source-dev"))
-    table = last.select(
-        "domain", "label", "attack", "score", (pl.col("domain") != "west").alias("seen")
-    ).head(40)
-    values = np.random.default_rng(0).normal(size=(len(table), 6))
-    return MethodRun(method, scores, evaluate(scores), tiny.records(heads=heads), Features(values, table))
+    values = np.random.default_rng(0).normal(size=(40, 6))
+    logits = {"north": values[:, 0], "south": values[:, 1]} if heads else {"all": values[:, 0]}
+    table = (
+        last.head(40)
+        .select("domain", "label", "attack", "score")
+        .with_columns(
+            pl.Series("decision", np.mean(list(logits.values()), axis=0)),
+            (pl.col("domain") != "west").alias("seen"),
+        )
+    )
+    features = Features(values, table, logits)
+    return MethodRun(method, scores, evaluate(scores), tiny.records(heads=heads), features)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +152,7 @@ def test_ids_are_unique_and_every_figure_has_a_drawing_and_words(page: Page) -> 
     figures = [a for a in page.all("div") if a.get("class") == "plot"]
     specs = [a["data-for"] for a in page.all("script") if a.get("class") == "spec"]
     assert sorted(a["id"] for a in figures) == sorted(specs)
-    assert len(figures) == len(page.specs) == 10
+    assert len(figures) == len(page.specs) == 12
     assert all(len(a["aria-label"]) > 20 and a["role"] == "img" for a in figures)
 
 
@@ -225,7 +232,7 @@ def test_a_browser_draws_every_figure_without_an_error(content: ReportInput, tmp
     )  # fmt: skip
     root = re.search(r"<html[^>]*>", done.stdout)
     assert root is not None
-    assert 'data-drawn="10"' in root.group()
+    assert 'data-drawn="12"' in root.group()
     assert "data-error" not in root.group()
-    assert done.stdout.count('class="main-svg"') >= 10
+    assert done.stdout.count('class="main-svg"') >= 12
     assert "CONSOLE" not in done.stderr

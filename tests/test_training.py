@@ -116,6 +116,9 @@ def test_records_hold_every_line(finished: Path) -> None:
         assert record["epoch"] == record["step"] // 3
         assert record["loss"] == pytest.approx(record["risk"] + 0.1 * record["contrastive"], rel=1e-5)
         assert len(record["head_norms"]) == 3
+        biases = record["head_biases"]
+        assert len(biases) == 3
+        assert max(biases) - min(biases) == pytest.approx(record["bias_spread"])
     epochs = read_records(finished, "epoch")
     assert [(record["epoch"], record["step"]) for record in epochs] == [(1, 5), (3, 11)]
     for record in epochs:

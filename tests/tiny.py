@@ -68,12 +68,21 @@ def records(epochs: int = 3, heads: bool = True) -> list[dict[str, object]]:
             line = {"kind": "step", "step": step, "epoch": epoch, "loss": 2 / (step + 1)}
             if heads:
                 line |= {"head_cosine": 1 - 1 / (step + 1), "bias_spread": 0.1 / (step + 1)}
+                line |= {"head_biases": [0.1 / (step + 1), 0.0], "head_norms": [1.0, 1.0 + step]}
             lines.append(line)
         lines.append(
             {"kind": "epoch", "epoch": epoch, "step": 4 * epoch + 3, "source_dev_hter": 0.3 / (epoch + 1)}
             | {"source_dev_auc": 0.9, "separability": 0.5 + epoch / 10, "alignment": epoch / 10}
         )
     return lines
+
+
+def values_of(node: object, key: str) -> list[object]:
+    """Every value under `key` in nested dictionaries and lists."""
+    if isinstance(node, dict):
+        own = [value for name, value in node.items() if name == key]
+        return own + [found for value in node.values() for found in values_of(value, key)]
+    return [found for item in node for found in values_of(item, key)] if isinstance(node, list) else []
 
 
 def _frame(rng: np.random.Generator, label: str, tint: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
 from safas.errors import ProtocolError
-from safas.exhibits import faces, protocol_runs, versions
+from safas.exhibits import NOT_REAL, faces, protocol_runs, versions
 from safas.prepare import PrepareConfig, prepare
 from safas.protocols import Protocol, source_data
 from safas.report import Provenance, ReportInput, write_report
@@ -24,11 +24,6 @@ from safas.training import TrainConfig, preset, train
 from safas.training.environment import commit
 
 METHODS = ("erm", "sa-fas")
-NOT_REAL = (
-    "Faces, rooms, cameras, prints and screens were made by a program; nobody was filmed. The numbers compare "
-    "methods under a change of place and camera. They are no evidence about real attacks and can't be set beside "
-    "published tables."
-)
 
 
 @dataclass(frozen=True)

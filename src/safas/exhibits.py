@@ -2,19 +2,22 @@
 
 import platform
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
 import numpy as np
 import polars as pl
+from scipy.special import expit, logit
 
 from safas.batches import CropStore
-from safas.benchmark import evaluate_run, prepared_samples
+from safas.benchmark import evaluate_run, is_simulated, prepared_samples
 from safas.errors import MediaError
 from safas.evaluation import RUN_SCORES
+from safas.model import ScoreRule, ScoringNet
 from safas.protocols import Protocol, inside_rows, target_rows
-from safas.report import Face, Features, MethodRun, ProtocolRuns
+from safas.report import Face, Features, MethodRun, ProtocolRuns, Provenance, ReportInput
 from safas.results import method_name
 from safas.table import CROPS, read_table
 from safas.training import features_of, load_scorer, read_records, read_run, scores_of
@@ -28,6 +31,11 @@ PACKAGES = (
     "opencv-python-headless",
     "av",
     "umap-learn",
+)
+NOT_REAL = (
+    "Faces, rooms, cameras, prints and screens were made by a program; nobody was filmed. The numbers compare "
+    "methods under a change of place and camera. They are no evidence about real attacks and can't be set beside "
+    "published tables."
 )
 
 
@@ -67,6 +75,21 @@ def faces(prepared: Path, each: int = 2) -> list[Face]:
     ]
 
 
+def run_page(run_dir: Path, prepared: Path, command: str) -> ReportInput:
+    """A page about one run: its result, its picture of the method, its settings. Evaluates what is not yet."""
+    said = read_run(run_dir)
+    provenance = Provenance(
+        command=command,
+        commit=str(said["environment"]["commit"]),
+        seed=int(said["config"]["seed"]),
+        created=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        versions=versions(),
+        configurations={"The run": {key: said[key] for key in ("run", "config", "protocol")}},
+    )
+    simulated = NOT_REAL if is_simulated(prepared_samples(prepared)) else ""
+    return ReportInput([protocol_runs([run_dir], prepared)], provenance, faces(prepared), simulated)
+
+
 def versions() -> dict[str, str]:
     """What the numbers were made with."""
     found = {"python": platform.python_version()}
@@ -87,11 +110,27 @@ def _features(run_dir: Path, prepared: Path, epoch: int) -> Features:
     store = CropStore(prepared, rows, sorted(rows["domain"].unique()))
     net = load_scorer(run_dir, epoch)
     values = features_of(net, store.images[store.first + store.count // 2])
+    logits = _logits(net, values)
     table = store.videos.select("domain", "label", "attack").with_columns(
         pl.Series("score", scores_of(net, values).astype(np.float64)),
+        pl.Series("decision", _decision(logits, net.rule)),
         (pl.col("domain") != protocol.target).alias("seen"),
     )
-    return Features(values, table)
+    names = protocol.sources if logits.shape[1] > 1 else ("all domains",)
+    return Features(values, table, dict(zip(names, logits.T, strict=True)))
+
+
+def _logits(net: ScoringNet, features: np.ndarray) -> np.ndarray:
+    """Of every row of features [N, D] under every head [N, E], in 64 bits."""
+    weight, bias = (tensor.detach().cpu().double().numpy() for tensor in (net.heads.weight, net.heads.bias))
+    logits: np.ndarray = features @ weight.T + bias
+    return logits
+
+
+def _decision(logits: np.ndarray, rule: ScoreRule) -> np.ndarray:
+    """The logit [N] of the score: of `DomainHeads.score`'s two rules, from the logits [N, E]."""
+    mean: np.ndarray = logits.mean(axis=1) if rule == "hyperplane" else logit(expit(logits).mean(axis=1))
+    return mean
 
 
 def _read_crop(path: Path) -> np.ndarray:

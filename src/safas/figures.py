@@ -1,18 +1,16 @@
-"""The report's figures as plain Plotly specifications: numbers in, dictionaries out, nothing drawn here."""
+"""Figures of a result as plain Plotly specifications: numbers in, dictionaries out, nothing drawn here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import polars as pl
 
 from safas import metrics
 from safas.plotting import (
+    Figure,
     Spec,
     axis,
     blank_axis,
-    domain_colour,
     dots,
     layout_of,
     line,
@@ -21,26 +19,11 @@ from safas.plotting import (
     percent,
     percents,
     rounded,
-    stacked,
     upright,
 )
 
-Record = Mapping[str, Any]
-Histories = Mapping[str, Sequence[Record]]  # a method's printable name -> its records
-
 BINS = 40  # bars of a score histogram over [0, 1]
 _DASHES = ("solid", "dash", "dot")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One drawing: `spec` for Plotly, `alt` says in words what it shows, `caption` how to read it."""
-
-    key: str
-    title: str
-    caption: str
-    alt: str
-    spec: Spec
 
 
 @dataclass(frozen=True)
@@ -189,83 +172,6 @@ def histograms(key: str, method: str, panels: Sequence[Panel]) -> Figure:
     )
 
 
-def embedding(key: str, method: str, points: np.ndarray, how: str, table: pl.DataFrame) -> Figure:
-    """Features in the plane: `points` [N, 2]; `table` [N] has domain, label, attack, score and seen."""
-    domains = sorted(table["domain"].unique())
-    frame = table.with_columns(pl.Series("x", points[:, 0]), pl.Series("y", points[:, 1]))
-    data: list[Spec] = []
-    for i, domain in enumerate(domains):
-        for label in ("live", "spoof"):
-            rows = frame.filter((pl.col("domain") == domain) & (pl.col("label") == label))
-            if not rows.is_empty():
-                data.append(_cloud(rows, domain, label, domain_colour(i)))
-    layout = layout_of(500)
-    layout["xaxis"], layout["yaxis"] = blank_axis(), blank_axis()
-    unseen = ", ".join(sorted(table.filter(~pl.col("seen"))["domain"].unique())) or "none"
-    return Figure(
-        key,
-        method,
-        f"{how} of the features of {len(table)} videos: discs live, crosses spoof; the unseen domain is larger "
-        "and its discs are outlined."
-        + (" Neighbourhoods mean something; distances between far groups do not." if how == "UMAP" else ""),
-        f"{how} of the features of {method}, coloured by domain ({', '.join(domains)}; unseen: {unseen}).",
-        {"data": data, "layout": layout},
-    )
-
-
-def heads(key: str, method: str, records: Sequence[Record]) -> Figure | None:
-    """Mean pairwise cosine of the domains' heads, and the spread of their biases, against step."""
-    rows = [r for r in records if r.get("head_cosine") is not None]
-    if not rows:
-        return None
-    steps = [r["step"] for r in rows]
-    cosine = rounded(r["head_cosine"] for r in rows)
-    spread = rounded(r.get("bias_spread") for r in rows)
-    return Figure(
-        key,
-        f"{method}: do the heads fall in line?",
-        "Each training domain has its own hyperplane. Alignment turns them towards each other until they are one "
-        "(cosine 1). Biases are never aligned: what is left of their spread shifts thresholds between domains.",
-        f"Mean pairwise cosine of the heads: {cosine[0]} at step {steps[0]}, {cosine[-1]} at step {steps[-1]}; "
-        f"spread of their biases: {spread[0]}, then {spread[-1]}.",
-        {
-            "data": [
-                line(steps, cosine, "--accent", name="cosine", width=2.5),
-                line(steps, spread, "--accent", name="bias spread", width=2.5, yaxis="y2"),
-            ],
-            "layout": stacked("mean cosine of heads", "bias spread", "step"),
-        },
-    )
-
-
-def separability(key: str, histories: Histories) -> Figure:
-    """Separability and alignment of the features per evaluated epoch."""
-    return Figure(
-        key,
-        "Separability and alignment",
-        "Separability: mean distance between the centres of the (label, domain) groups of normalised features. "
-        "Alignment: mean cosine between the classifier's direction and each domain's step from spoof to live. "
-        "The method wants both high.",
-        f"Separability and alignment per epoch. {_ends(histories, 'separability')}; {_ends(histories, 'alignment')}.",
-        _by_epoch(histories, ("separability", "separability"), ("alignment", "alignment")),
-    )
-
-
-def training(key: str, histories: Histories) -> Figure:
-    """Source-validation HTER per evaluated epoch above the mean training loss of each epoch."""
-    histories = {method: _with_losses(records) for method, records in histories.items()}
-    spec = _by_epoch(histories, ("source_dev_hter", "source dev HTER"), ("mean_loss", "training loss"))
-    spec["layout"]["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero"}
-    return Figure(
-        key,
-        "Training",
-        "Half total error rate on source validation, which alone picks epoch and threshold, and each epoch's mean "
-        "training loss. The losses of different methods have different terms and cannot be compared.",
-        f"Training curves. {_ends(histories, 'source_dev_hter')}; {_ends(histories, 'mean_loss')}.",
-        spec,
-    )
-
-
 def _bar_in_words(bar: Bar) -> str:
     words = f"{bar.method} {percent(bar.hter)} %"
     if bar.interval is not None:
@@ -287,45 +193,3 @@ def _mirrored_bars(panel: Panel, yaxis: str, *, legend: bool) -> list[Spec]:
             }
         )  # fmt: skip
     return bars
-
-
-def _cloud(rows: pl.DataFrame, domain: str, label: str, colour: str) -> Spec:
-    """One domain's live or spoof videos. A thin cross takes its colour from its line, a disc from its filling."""
-    seen = bool(rows["seen"][0])
-    edge = {"width": 1.6 if seen else 2.4, "color": colour}
-    if label == "live":
-        edge = {"width": 0.6 if seen else 1.2, "color": "--paper" if seen else "--ink"}
-    marker: Spec = {"symbol": "circle" if label == "live" else "x-thin", "color": colour, "line": edge}
-    marker |= {"size": 7 if seen else 9, "opacity": 0.9}
-    words = [f"{a}, score {s:.2f}" for a, s in zip(rows["attack"], rows["score"], strict=True)]
-    name = f"{domain}{'' if seen else ' (unseen)'}, {label}"
-    return dots(rounded(rows["x"]), rounded(rows["y"]), name, marker, "%{text}", text=words)
-
-
-def _by_epoch(histories: Histories, upper: tuple[str, str], lower: tuple[str, str]) -> Spec:
-    """Two stacked panels of recorded quantities (field, axis title) per evaluated epoch."""
-    data: list[Spec] = []
-    for i, (method, records) in enumerate(histories.items()):
-        for field, yaxis in ((upper[0], "y"), (lower[0], "y2")):
-            rows = [r for r in records if r.get(field) is not None]
-            values = rounded(r[field] for r in rows)
-            curve = line((r["epoch"] for r in rows), values, method_colour(i), name=method, yaxis=yaxis)
-            data.append(curve | {"mode": "lines+markers", "showlegend": yaxis == "y", "legendgroup": method})
-    return {"data": data, "layout": stacked(upper[1], lower[1], "epoch")}
-
-
-def _with_losses(records: Sequence[Record]) -> list[Record]:
-    """The records, and one more an epoch with the mean loss of its logged steps."""
-    losses: dict[int, list[float]] = {}
-    for record in records:
-        if record.get("loss") is not None:
-            losses.setdefault(record["epoch"], []).append(record["loss"])
-    return [*records, *({"epoch": e, "mean_loss": float(np.mean(values))} for e, values in losses.items())]
-
-
-def _ends(histories: Histories, field: str) -> str:
-    ends = {
-        method: [r[field] for r in rows if r.get(field) is not None] for method, rows in histories.items()
-    }
-    last = [f"{method} {values[-1]:.3f}" for method, values in ends.items() if values]
-    return f"{field.replace('_', ' ')} at the end: {', '.join(last) or 'not recorded'}"

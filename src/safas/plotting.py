@@ -1,17 +1,31 @@
-"""Building blocks of the report's figures: lines, axes and layouts as plain Plotly dictionaries.
+"""Building blocks of the pages' figures: lines, axes and layouts as plain Plotly dictionaries.
 
 A colour is written as the name of a CSS variable ("--ink", "--domain-2"); the page looks it up when it draws,
 so that one specification serves light mode, dark mode and print. Rates are in [0, 1] and drawn as percent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Spec = dict[str, Any]
+Record = Mapping[str, Any]  # a line of a run's log
+Histories = Mapping[str, Sequence[Record]]  # a method's printable name -> its records
 
 _SMALL = {"size": 12, "color": "--muted"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One drawing: `spec` for Plotly, `alt` says in words what it shows, `caption` how to read it."""
+
+    key: str
+    title: str
+    caption: str
+    alt: str
+    spec: Spec
 
 
 def method_colour(index: int) -> str:
@@ -22,6 +36,11 @@ def method_colour(index: int) -> str:
 def domain_colour(index: int) -> str:
     """The CSS variable of the index-th domain's colour."""
     return f"--domain-{index % 8}"
+
+
+def domain_colours(domains: Iterable[str]) -> dict[str, str]:
+    """A CSS variable for each domain, by its place among all of them in alphabetical order."""
+    return {domain: domain_colour(i) for i, domain in enumerate(sorted(set(domains)))}
 
 
 def line(
@@ -87,12 +106,20 @@ def layout_of(height: int) -> Spec:
     }  # fmt: skip
 
 
-def stacked(upper: str, lower: str, below: str) -> Spec:
-    """The layout of two panels over one another with a common horizontal axis."""
-    layout = layout_of(430)
-    layout["xaxis"] = axis(below, anchor="y2")
-    layout["yaxis"] = axis(upper, domain=[0.46, 1])
-    layout["yaxis2"] = axis(lower, domain=[0, 0.36], nticks=4)
+def stacked(titles: Sequence[str], below: str) -> Spec:
+    """The layout of panels over one another (the first at the top, on "y", then "y2", ...) on one horizontal axis.
+
+    The first is a little taller than the others.
+    """
+    gap, shares = 0.1, np.array([1.3, *[1.0] * (len(titles) - 1)])
+    heights = shares / shares.sum() * (1 - gap * (len(titles) - 1))
+    layout = layout_of(190 + 120 * len(titles))
+    layout["xaxis"] = axis(below, anchor="y" if len(titles) == 1 else f"y{len(titles)}")
+    top = 1.0
+    for row, (title, height) in enumerate(zip(titles, heights, strict=True), start=1):
+        where = [round(max(0.0, top - height), 4), round(top, 4)]
+        layout["yaxis" if row == 1 else f"yaxis{row}"] = axis(title, domain=where, nticks=5)
+        top -= height + gap
     return layout
 
 

@@ -16,11 +16,14 @@ import jinja2
 import numpy as np
 import polars as pl
 from plotly.offline import get_plotlyjs
+from scipy.special import logit
 
-from safas import __version__, figures
-from safas.embedding import plane
-from safas.figures import Bar, Figure, Panel, Record
+from safas import __version__, feature_figures, figures, training_figures
+from safas.embedding import affine, pca, umap
+from safas.feature_figures import Plane
+from safas.figures import Bar, Panel
 from safas.files import write_file
+from safas.plotting import Figure, Record, domain_colours
 from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
 from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
@@ -47,10 +50,15 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """values [N, D]; table [N] with the columns domain, label, attack, score and seen (a training domain)."""
+    """values [N, D] and what the heads make of them.
+
+    table [N]: domain, label, attack, score, decision (the logit that is thresholded) and seen (a training domain).
+    heads: the logits [N] of every training domain's own head, or of the one that all share.
+    """
 
     values: np.ndarray
     table: pl.DataFrame
+    heads: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +144,6 @@ def render(content: ReportInput) -> str:
 
 
 def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, Any]:
-    histories = {run.method: run.records for run in runs.methods}
     seed = content.provenance.seed
     section: dict[str, Any] = {
         "key": key,
@@ -153,15 +160,12 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
             for i, run in enumerate(runs.methods)
         ],
         "embeddings": [
-            _embedding(f"{key}-features-{i}", run.method, run.features, seed)
+            drawn
             for i, run in enumerate(runs.methods)
             if run.features is not None
+            for drawn in _embeddings(f"{key}-features-{i}", run, run.features, seed)
         ],
-        "training": [
-            figures.training(f"{key}-training", histories),
-            figures.separability(f"{key}-separability", histories),
-            *_heads(key, runs.methods),
-        ],
+        "training": _training(key, runs),
     }
     lists = (section["histograms"], section["embeddings"], section["training"])
     section["figures"] = [section[name] for name in ("glance", "roc", "species")]
@@ -169,9 +173,25 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
     return section
 
 
-def _heads(key: str, methods: Sequence[MethodRun]) -> list[Figure]:
-    drawn = (figures.heads(f"{key}-heads-{i}", run.method, run.records) for i, run in enumerate(methods))
-    return [figure for figure in drawn if figure is not None]
+def _training(key: str, runs: ProtocolRuns) -> list[Figure]:
+    histories = {run.method: run.records for run in runs.methods}
+    measured = {run.method: training_figures.with_aucs(run.records, run.scores) for run in runs.methods}
+    chosen = {run.method: int(run.result["chosen"]["epoch"]) for run in runs.methods}
+    colours = domain_colours([*runs.sources, runs.target])
+    sources = {domain: colours[domain] for domain in runs.sources}
+    heads = (
+        training_figures.heads(f"{key}-heads-{i}", run.method, run.records, sources)
+        for i, run in enumerate(runs.methods)
+    )
+    return [
+        training_figures.training(f"{key}-training", histories),
+        training_figures.separability(f"{key}-separability", histories),
+        *(
+            training_figures.against_auc(f"{key}-{quantity}-auc", quantity, measured, runs.target, chosen)
+            for quantity in training_figures.MEANINGS
+        ),
+        *(figure for figure in heads if figure is not None),
+    ]
 
 
 def _title(protocols: Sequence[ProtocolRuns]) -> str:
@@ -234,9 +254,19 @@ def _panel(title: str, table: pl.DataFrame, thresholds: Mapping[str, float]) -> 
     return Panel(title, table["score"].to_numpy(), is_live(table), thresholds)
 
 
-def _embedding(key: str, method: str, features: Features, seed: int) -> Figure:
-    points, how = plane(features.values, seed)
-    return figures.embedding(key, method, points, how, features.table)
+def _embeddings(key: str, run: MethodRun, features: Features, seed: int) -> list[Figure]:
+    """The features by UMAP, where there are enough, and by PCA."""
+    decision = features.table["decision"].to_numpy()
+    threshold = float(logit(run.result["chosen"]["threshold"]["value"]))
+    drawn = []
+    points = umap(features.values, seed)
+    if points is not None:
+        plane = Plane(points, features.table, threshold)
+        drawn.append(feature_figures.neighbourhoods(f"{key}-umap", run.method, plane))
+    points, kept = pca(features.values, decision)
+    heads = {domain: affine(points, logits) for domain, logits in features.heads.items()}
+    plane = Plane(points, features.table, threshold, affine(points, decision), heads)
+    return [*drawn, feature_figures.cut(f"{key}-pca", run.method, plane, kept)]
 
 
 def _result_table(runs: ProtocolRuns, *, simulated: bool) -> Table:

@@ -7,6 +7,8 @@ import tyro
 
 from safas.benchmark import evaluate_run, is_simulated, prepared_samples
 from safas.commands.common import output, say
+from safas.exhibits import run_page
+from safas.report import write_report
 from safas.results import method_name, rows
 from safas.tables import result_table, to_markdown, to_rich
 
@@ -25,6 +27,9 @@ class Command:
     """the prepared folder that it was trained on"""
     markdown: bool = False
     """print the table as Markdown"""
+    page: bool = False
+    """write RUN/evaluation.html too, one offline file: the numbers, where the errors are, the features with the
+    decision, separability and alignment against AUC, the heads"""
 
     def run(self, command: str) -> None:
         """Evaluate and print."""
@@ -42,3 +47,8 @@ class Command:
             console.print(to_rich(table))
         for row in lines:
             say(console, f"{row.title}: {row.rule}.", style="dim")
+        if self.page:
+            out = write_report(
+                run_page(self.run_dir, self.prepared, command), self.run_dir / "evaluation.html"
+            )
+            say(console, f"page: {out.resolve().as_uri()}")

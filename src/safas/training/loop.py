@@ -148,6 +148,7 @@ def _log(
     if heads.num_domains > 1:
         record["head_cosine"] = float(values[-1, names.index("head_cosine")])
         record["bias_spread"] = float(bias.max() - bias.min())
+    record["head_biases"] = bias.tolist()
     record["head_norms"] = torch.linalg.vector_norm(weight, dim=1).tolist()
     records.append(record)
     return record

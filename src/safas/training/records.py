@@ -2,8 +2,9 @@
 
 kind "step": step, epoch, lr, loss, its parts (means over the steps since the last line), and of the heads
 after the step head_cosine (mean over pairs, before that step's projection), bias_spread (largest minus
-smallest bias) and head_norms. kind "epoch": epoch, step, source_dev_hter, source_dev_auc, separability,
-alignment. kind "resumed": step, environment. Epochs and steps count from 0.
+smallest bias), head_biases (older runs have none) and head_norms. kind "epoch": epoch, step,
+source_dev_hter, source_dev_auc, separability, alignment. kind "resumed": step, environment. Epochs and steps
+count from 0.
 """
 
 import csv
