@@ -3,11 +3,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
-import tiny
 import toy
 from safas import benchmark
 from safas.benchmark import (
@@ -22,9 +20,7 @@ from safas.benchmark import (
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, evaluate
 from safas.protocols import Protocol
-from safas.summary import markdown, summary
 from safas.table import read_table, write_table
-from safas.tables import to_markdown
 from safas.training import load_scorer, read_records
 
 
@@ -55,11 +51,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcomes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     return list(run_grid(GRID, prepared, tmp_path_factory.mktemp("runs"), progress=False))
-
-
-def made_up(protocol: str, method: str, seed: int, shift: float) -> Outcome:
-    result = {"about": {"commit": "abc"}, **evaluate(tiny.run_scores(shift, seed=seed))}
-    return Outcome(protocol, method, seed, Path("nowhere"), result)
 
 
 def test_one_outcome_a_cell(outcomes: list[Outcome]) -> None:
@@ -224,40 +215,3 @@ def test_protocols_are_checked_before_anything_is_trained() -> None:
 def test_no_named_protocol_means_each_domain_once(prepared: Path) -> None:
     names = [protocol.name for protocol in protocols_of((), prepared_samples(prepared))]
     assert names == ["b&c->a", "a&c->b", "a&b->c"]
-
-
-def test_summary_means_are_numpys() -> None:
-    outcomes = [
-        made_up("x->y", method, seed, 0.5 * seed) for seed in (0, 1, 2) for method in ("erm", "sa-fas")
-    ]
-    table = summary(outcomes, simulated=False)[0]
-    errors = [100 * o.result["chosen"]["hter"] for o in outcomes if o.method == "erm"]
-    cell = table.groups[0].rows[0][1]
-    assert cell.text == f"{np.mean(errors):.1f}"
-    assert cell.detail == f"± {np.std(errors, ddof=1):.1f}"
-    assert "source validation" in table.caption
-    assert table.columns == ("", "ERM", "SA-FAS")
-
-
-def test_a_variant_stands_under_its_own_name_beside_its_method() -> None:
-    plain, variant = made_up("x->y", "sa-fas", 0, 0.0), made_up("x->y", "sa-fas", 0, 1.0)
-    table = summary([plain, replace(variant, name="SA-FAS without SupCon")], simulated=False)[0]
-    assert table.columns == ("", "SA-FAS", "SA-FAS without SupCon")
-
-
-def test_only_what_the_target_chose_is_marked_oracle() -> None:
-    grids = summary([made_up("x->y", "erm", 0, 0), made_up("y->x", "erm", 0, 1)], simulated=True)
-    for table in grids[:5]:
-        assert table.groups[0].oracle == table.caption.startswith("Oracle"), table.caption
-    assert sum(table.groups[0].oracle for table in grids) == 1
-    assert all("simulated" in table.caption for table in grids)
-
-
-def test_markdown_names_command_commit_and_seeds() -> None:
-    outcomes = [made_up("x->y", "erm", seed, 0.0) for seed in (3, 5)]
-    page = markdown(outcomes, command="safas benchmark P", simulated=True)
-    assert page.startswith("Simulated faces")
-    assert "`safas benchmark P`, commit abc, seed 3, 5." in page
-    assert "lowest HTER on source validation" in page
-    assert to_markdown(summary(outcomes, simulated=True)[0]) in page
-    assert "imulated" not in markdown(outcomes, command="safas benchmark P", simulated=False)

@@ -15,6 +15,7 @@ import safas
 import tiny
 from safas.cli import COMMANDS, main
 from safas.exhibits import method_run
+from safas.pages import NAMES
 from safas.training import TrainConfig
 from safas.training.config import PRESETS
 
@@ -235,7 +236,8 @@ def test_benchmark_prints_and_writes_one_table(
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "[2/2] north&south->west, ERM, seed 1: HTER" in text
-    assert "2 seeds: mean and std" in text
+    assert "(2 seeds)" in text
+    assert {path.name for path in (tmp_path / "runs").glob("benchmark.*")} == set(NAMES)
     page = (tmp_path / "runs" / "benchmark.md").read_text()
     assert f"safas benchmark {prepared}" in page
     assert page.count("**north&south->west: errors in percent") == 1

@@ -1,16 +1,15 @@
 import pytest
 
-from safas.protocols import LETTERS, parse
-from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS
+from safas.protocols import LETTERS, protocols_named
+from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, published_column
 
 
-def test_the_columns_are_the_protocols_their_letters_spell() -> None:
-    for letters, name in PUBLISHED_PROTOCOLS.items():
-        protocol = parse(name)
-        sources, target = letters.split("→")
-        assert {LETTERS[letter] for letter in sources} == set(protocol.sources)
-        assert LETTERS[target] == protocol.target
-    assert {parse(name).target for name in PUBLISHED_PROTOCOLS.values()} == set(LETTERS.values())
+def test_the_columns_are_the_protocols_that_their_letters_spell() -> None:
+    names = protocols_named("ocim", LETTERS.values())
+    assert {published_column(p.sources, p.target) for p in names} == set(PUBLISHED_PROTOCOLS)
+    assert published_column(("msu-mfsd", "replay-attack"), "casia-fasd") is None
+    assert published_column(("oulu-npu", "casia-fasd", "replay-attack"), "msu-mfsd") == "OCI→M"
+    assert published_column(("laptop", "phone", "tablet"), "webcam") is None
 
 
 def test_figures_are_percent_and_name_their_source_and_rule() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 import tiny
 from safas.evaluation import evaluate
-from safas.results import COLUMNS, Number, method_name, over_seeds, rows
+from safas.results import COLUMNS, Number, method_name, over_seeds, protocol_titles, rows
 
 
 def part(hter: float) -> dict[str, object]:
@@ -84,6 +84,7 @@ def test_a_missing_interval_stays_missing() -> None:
         (Number(0.12345), "12.3", ""),
         (Number(0.5, interval=(0.4, 0.625)), "50.0", "40.0–62.5"),
         (Number(0.5, std=0.01), "50.0", "± 1.0"),
+        (Number(0.5, interval=(0.4, 0.625), std=0.01), "50.0", "± 1.0; 40.0–62.5"),
     ],
 )
 def test_numbers_in_words(number: Number, text: str, detail: str) -> None:
@@ -92,3 +93,20 @@ def test_numbers_in_words(number: Number, text: str, detail: str) -> None:
 
 def test_method_names() -> None:
     assert [method_name(key) for key in ("sa-fas", "erm", "mine")] == ["SA-FAS", "ERM", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("names", "titles"),
+    [
+        (["a&b->c", "a&c->b"], ["c", "b"]),
+        (["a->c", "b->c"], ["a → c", "b → c"]),
+        (["a&b->c", "oulu-3.2"], ["a & b → c", "oulu-3.2"]),
+        (["oulu-npu->oulu-npu"], ["O→O"]),
+        (["own->own"], ["own → own"]),
+        (["oulu-npu&replay-attack&msu-mfsd->casia-fasd"], ["OMI→C"]),
+        (["replay-attack&msu-mfsd->casia-fasd"], ["IM→C"]),
+        (["oulu-npu&replay-attack->casia-fasd", "own->msu-mfsd"], ["casia-fasd", "msu-mfsd"]),
+    ],
+)
+def test_heads_of_columns_are_short_and_differ(names: list[str], titles: list[str]) -> None:
+    assert list(protocol_titles(names).values()) == titles

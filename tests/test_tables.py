@@ -1,5 +1,7 @@
 import io
+from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 import tiny
@@ -76,29 +78,78 @@ def test_nothing_is_best_alone() -> None:
     assert not any(cell.best for group in table.groups for row in group.rows for cell in row)
 
 
+NUMBERS = {
+    "x->y": {"a": Number(0.1), "b": Number(0.2)},
+    "y->x": {"a": Number(0.3), "b": Number(0.2)},
+}
+
+
 def test_grid_by_hand() -> None:
     """Means over the protocols: (10 + 30) / 2 = 20 for a and (20 + 20) / 2 = 20 for b: both are best."""
+    table = grid_table("HTER", NUMBERS)
+    assert table.columns == ("method", "y", "x", "mean")
+    rows = table.groups[0].rows
+    assert [[cell.text for cell in row] for row in rows] == [
+        ["a", "10.0", "30.0", "20.0"],
+        ["b", "20.0", "20.0", "20.0"],
+    ]
+    assert [[cell.best for cell in row[1:]] for row in rows] == [[True, False, True], [False, True, True]]
+    upward = grid_table("AUC", NUMBERS, lower=False).groups[0].rows
+    assert [row[1].best for row in upward] == [False, True]
+
+
+def test_a_failed_cell_says_so_and_has_no_mean() -> None:
+    """b failed in the second protocol, c was run in the first alone: neither can be the mean's best."""
     numbers = {
-        "x->y": {"a": Number(0.1), "b": Number(0.2)},
-        "y->x": {"a": Number(0.3), "b": Number(0.2)},
+        "x->y": {"a": Number(0.3), "b": Number(0.1), "c": Number(0.2)},
+        "y->x": {"a": Number(0.3), "b": None},
     }
-    rows_of = grid_table("HTER", numbers).groups[0].rows
-    assert [[cell.text for cell in row] for row in rows_of] == [
-        ["x->y", "10.0", "20.0"],
-        ["y->x", "30.0", "20.0"],
-        ["mean", "20.0", "20.0"],
+    rows = grid_table("HTER", numbers, seeds={"a": "3", "b": "2–3", "c": "1"}).groups[0].rows
+    assert [[cell.text for cell in row] for row in rows] == [
+        ["a", "3", "30.0", "30.0", "30.0"],
+        ["b", "2–3", "10.0", "failed", "–"],
+        ["c", "1", "20.0", "–", "–"],
     ]
-    assert [[cell.best for cell in row[1:]] for row in rows_of] == [
-        [True, False],
-        [False, True],
-        [True, True],
-    ]
-    upward = grid_table("AUC", numbers, lower=False).groups[0].rows
-    assert [cell.best for cell in upward[0][1:]] == [False, True]
+    assert [row[-1].best for row in rows] == [False] * 3
 
 
 def test_grid_of_one_protocol_has_no_mean() -> None:
-    assert len(grid_table("HTER", {"x->y": {"a": Number(0.1)}}).groups[0].rows) == 1
+    assert grid_table("HTER", {"x->y": {"a": Number(0.1)}}).columns == ("method", "y")
+
+
+def test_means_of_folds_have_a_deviation_and_given_means_are_taken() -> None:
+    """10 and 30: mean 20, std 10 sqrt 2 = 14.1."""
+    assert grid_table("HTER", NUMBERS, folds=True).groups[0].rows[0][-1] == Cell("20.0", "± 14.1", best=True)
+    given = grid_table("HTER", NUMBERS, means={"a": Number(0.2, (0.1, 0.3), 0.01)}).groups[0].rows
+    assert [row[-1] for row in given] == [Cell("20.0", "± 1.0; 10.0–30.0"), Cell("–")]
+
+
+def test_the_terminal_sets_deviations_beside_and_intervals_below() -> None:
+    text = plain(grid_table("HTER", NUMBERS, means={"a": Number(0.2, (0.1, 0.3), 0.01)}))
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[2:4] == ["a      10.0 30.0 20.0 ± 1.0", "10.0–30.0"]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_columns_that_do_not_fit_follow_below_with_the_names_again(width: int) -> None:
+    numbers = {f"s->{i:0>12}": {"method one": Number(i / 100), "two": Number(i / 50)} for i in range(12)}
+    text = plain(grid_table("HTER", numbers), width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert all(f"{i:0>12}" in text for i in range(12))
+    assert text.count("method one") == text.count("two") > 1
+
+
+def test_long_names_are_broken_not_cut() -> None:
+    table = grid_table("HTER", {"x->y": {"a method with a very long name indeed": Number(0.1)}})
+    assert "…" not in plain(table)
+    assert "indeed" in plain(table)
+
+
+def test_notes_stand_below() -> None:
+    table = replace(SMALL, note="What to know.")
+    assert to_markdown(table).endswith("| b\\|c | – | 98.0 |\n\nWhat to know.\n")
+    assert plain(table).rstrip().endswith("What to know.")
 
 
 def test_plain_table_and_durations() -> None:

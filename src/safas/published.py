@@ -6,21 +6,26 @@ oracle. Splits, crops, backbones and pretraining differ from paper to paper. The
 these four sets only, never beside simulated faces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+
+from safas.protocols import LETTERS
 
 ORACLE = "oracle: epoch and threshold from the target"
 
-# The columns, in the papers' order; the name is `safas.protocols.Protocol.name` of the protocol.
-PUBLISHED_PROTOCOLS: Mapping[str, str] = {
-    "OCI→M": "oulu-npu&casia-fasd&replay-attack->msu-mfsd",
-    "OMI→C": "oulu-npu&msu-mfsd&replay-attack->casia-fasd",
-    "OCM→I": "oulu-npu&casia-fasd&msu-mfsd->replay-attack",
-    "ICM→O": "replay-attack&casia-fasd&msu-mfsd->oulu-npu",
-}
+PUBLISHED_PROTOCOLS = ("OCI→M", "OMI→C", "OCM→I", "ICM→O")  # the columns, in the papers' order
 
 
-@dataclass(frozen=True)
+def published_column(sources: Collection[str], target: str) -> str | None:
+    """The column of a protocol by its domains' names, or None: ("casia-fasd", "oulu-npu", ...) -> "OCI→M"."""
+    for column in PUBLISHED_PROTOCOLS:
+        letters, last = column.split("→")
+        if {LETTERS[letter] for letter in letters} == set(sources) and LETTERS[last] == target:
+            return column
+    return None
+
+
+@dataclass(frozen=True, eq=False)
 class Published:
     """One paper's line: HTER and AUC in percent, by the keys of PUBLISHED_PROTOCOLS."""
 
@@ -33,7 +38,7 @@ class Published:
 
 def _line(method: str, source: str, *pairs: tuple[float, float]) -> Published:
     """Of (HTER, AUC) in the columns' order."""
-    columns = list(PUBLISHED_PROTOCOLS)
+    columns = PUBLISHED_PROTOCOLS
     hter, auc = zip(*pairs, strict=True)
     return Published(
         method, source, dict(zip(columns, hter, strict=True)), dict(zip(columns, auc, strict=True))

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from safas.protocols import LETTERS
+from safas.published import published_column
+
 Result = Mapping[str, Any]  # what `safas.evaluation.evaluate` returns
 
 METHOD_NAMES: Mapping[str, str] = {
@@ -47,7 +50,7 @@ PICKS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Number:
-    """A value with what is known of its uncertainty: a 95 % interval, or a standard deviation."""
+    """A value with what is known of its uncertainty: a 95 % interval, a standard deviation, or both."""
 
     value: float
     interval: tuple[float, float] | None = None
@@ -58,10 +61,12 @@ class Number:
         return f"{100 * self.value:.1f}"
 
     def detail(self) -> str:
-        """The interval or the deviation, in percent; empty when there is none."""
-        if self.std is not None:
-            return f"± {100 * self.std:.1f}"
-        return "" if self.interval is None else f"{100 * self.interval[0]:.1f}–{100 * self.interval[1]:.1f}"
+        """The deviation, the interval, or both with a semicolon between, in percent; empty when there is neither."""
+        spread = "" if self.std is None else f"± {100 * self.std:.1f}"
+        interval = (
+            "" if self.interval is None else f"{100 * self.interval[0]:.1f}–{100 * self.interval[1]:.1f}"
+        )
+        return "; ".join(part for part in (spread, interval) if part)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,35 @@ class Row:
 def method_name(key: str) -> str:
     """As printed: "sa-fas" -> "SA-FAS"."""
     return METHOD_NAMES.get(key, key)
+
+
+def protocol_titles(names: Sequence[str]) -> dict[str, str]:
+    """Short names of protocols for the heads of columns, all different.
+
+    The letters of the published tables where they apply ("OCI→M"); else the target alone, if no two protocols share
+    it and it is no source of its own ("a&b->c" -> "c"); else all of it, with blanks to break at.
+    """
+    ends = {name: name.split("->") for name in names}
+    letters = {name: _letters(*of) for name, of in ends.items() if len(of) == 2}
+    if len(letters) == len(ends) and all(letters.values()):
+        return {name: title or name for name, title in letters.items()}
+    targets = {name: of[-1] for name, of in ends.items() if len(of) == 2 and of[0] != of[1]}
+    if len(targets) == len(ends) == len(set(targets.values())):
+        return targets
+    return {name: spelled_out(name) for name in names}
+
+
+def spelled_out(protocol: str) -> str:
+    """A protocol's name with blanks to break at: "a&b->c" -> "a & b → c"."""
+    return protocol.replace("&", " & ").replace("->", " → ")
+
+
+def _letters(sources: str, target: str) -> str | None:
+    of = {domain: letter for letter, domain in LETTERS.items()}
+    names = sources.split("&")
+    if not {*names, target} <= set(of):
+        return None
+    return published_column(names, target) or f"{''.join(of[name] for name in names)}→{of[target]}"
 
 
 def rows(result: Result) -> list[Row]:

@@ -1,78 +1,230 @@
-"""Many runs in one place: the tables over protocols, methods and seeds, and the page that keeps them."""
+"""Many runs in one place: the tables over protocols, methods and seeds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+
+import numpy as np
 
 from safas.benchmark import Outcome
+from safas.comparison import Errors, interval
+from safas.contrasts import ByProtocol, contrast_table, protocol_contrast_table, rank_table
+from safas.gathering import Gathered, Runs, gather
 from safas.protocols import OULU
-from safas.results import Row, over_seeds
-from safas.tables import Table, grid_table, result_table, to_markdown
+from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, Published
+from safas.results import Number, Row, method_name, over_seeds, protocol_titles, spelled_out
+from safas.tables import Cell, Group, Table, grid_table, plain_table, result_table
 
-_GRIDS = (  # (how the epoch is chosen, the number, the caption)
-    ("chosen", "hter", "HTER in percent on the unseen domain, epoch and threshold from source validation"),
+REFERENCE = method_name("sa-fas")
+
+_FURTHER = (  # (how the epoch is chosen, the number, the caption)
     ("chosen", "auc", "AUC in percent on the unseen domain, epoch from source validation"),
     ("chosen", "inside/hter", "HTER in percent inside: new people of the training domains"),
     ("chosen", "acer", "ACER in percent, epoch and threshold from the set's own dev split"),
     ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
-    (
-        "oracle",
-        "hter_target_eer",
-        "Oracle, as published: HTER in percent, epoch and threshold from the target",
-    ),
 )
+_SPREAD_NOTE = "Mean ± std over the seeds. Bold: the best, which by itself proves nothing."
+
+
+@dataclass(frozen=True)
+class Section:
+    """Tables under one heading; `main` ones are printed, the others stand on the page alone."""
+
+    title: str
+    tables: Sequence[Table]
+    main: bool = True
 
 
 def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
-    """The headline over all protocols first, then further numbers over all, then every protocol by itself."""
-    by_protocol = _rows_by_protocol(outcomes)
-    seeds = sorted({outcome.seed for outcome in outcomes})
-    told = f"{len(seeds)} seed{'s: mean and std' if len(seeds) > 1 else ''}"
-    told += ", simulated faces" if simulated else ""
-    grids = [
-        _grid(by_protocol, pick, name, f"{caption} ({told})")
-        for pick, name, caption in _GRIDS
-        if (name != "acer" or set(by_protocol) <= set(OULU))
-        and all(name in row.numbers for rows in by_protocol.values() for row in _picked(rows, pick).values())
-    ]
-    singles = [
-        result_table(f"{protocol}: errors in percent ({told})", rows)
-        for protocol, rows in by_protocol.items()
-    ]
-    return [*grids, *singles]
+    """All tables, the headline first."""
+    return [table for section in sections(gather(outcomes), simulated=simulated) for table in section.tables]
 
 
-def markdown(outcomes: Sequence[Outcome], *, command: str, simulated: bool) -> str:
-    """The summary as a Markdown page with command, commit, seeds and rules."""
-    commits = sorted({str(outcome.result["about"]["commit"]) for outcome in outcomes})
-    seeds = sorted({outcome.seed for outcome in outcomes})
-    rules = [f"- {row.title}: {row.rule}." for row in over_seeds([outcomes[0].result])]
+def sections(of: Gathered, *, simulated: bool, reference: str = REFERENCE) -> list[Section]:
+    """The headline, what its differences are worth, the oracle numbers, then everything else.
+
+    `reference` is the printed name of the method that the others are compared with; the first one if it did not
+    run. Published figures are shown beside runs on the papers' own data sets alone.
+    """
+    told = f" ({_seeds(of)}{', simulated faces' if simulated else ''})"
     parts = [
-        "Simulated faces: no evidence about real cameras.\n" if simulated else "",
-        f"`{command}`, commit {', '.join(commits)}, seed {', '.join(map(str, seeds))}.\n",
-        *map(to_markdown, summary(outcomes, simulated=simulated)),
-        f"The rules, as for {outcomes[0].protocol}:\n\n" + "\n".join(rules) + "\n",
+        Section("Error on the unseen domain", [headline_table(of, told)]),
+        Section("Which differences are more than chance", _contrasts(of, told, reference)),
+        Section("As papers report it: oracle", _oracle_tables(of, told, simulated=simulated)),
+        Section("Further numbers", _further(of, told), main=False),
+        Section("Every protocol by itself", _singles(of, told), main=False),
+        Section("What was run", _run_tables(of)),
     ]
-    return "\n".join(part for part in parts if part)
+    return [part for part in parts if part.tables]
 
 
-def _grid(
-    by_protocol: Mapping[str, Mapping[str, Sequence[Row]]], pick: str, name: str, caption: str
-) -> Table:
+def headline_table(of: Gathered, told: str = "") -> Table:
+    """HTER at the threshold and epoch of source validation, with std over the seeds and interval over people."""
+    known = _errors(of)
     numbers = {
-        protocol: {method: row.numbers[name] for method, row in _picked(rows, pick).items()}
-        for protocol, rows in by_protocol.items()
+        protocol: {method: _headline([runs.errors]) if runs.errors else None for method, runs in line.items()}
+        for protocol, line in of.runs.items()
     }
-    folds = set(numbers) <= set(OULU)
-    return grid_table(caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=folds)
+    whole = {
+        m: [line[m] for line in known.values()]
+        for m in of.methods
+        if all(m in line for line in known.values())
+    }
+    folds = set(of.runs) <= set(OULU)
+    means = {m: _headline(line, folds=folds) for m, line in whole.items()}
+    note = (
+        f"Mean ± std over the seeds{', in the last column over the folds' if folds else ''}; then the 95 % interval "
+        "over people: those of the target and of source validation are drawn again, and the threshold is derived anew "
+        "each time. Bold: the lowest, which by itself proves nothing."
+    )
+    where = "" if folds else " on the unseen domain"
+    caption = f"HTER in percent{where}, epoch and threshold from source validation{told}"
+    return grid_table(caption, numbers, means=means, seeds=_seeds_column(of), note=note)
 
 
-def _picked(rows: Mapping[str, Sequence[Row]], pick: str) -> dict[str, Row]:
-    return {method: next(row for row in lines if row.pick == pick) for method, lines in rows.items()}
+def _headline(line: Sequence[Errors], *, folds: bool = False) -> Number:
+    """One protocol's number, or the mean over several: std over the seeds if all have the same, or over the folds."""
+    if folds and len(line) > 1:
+        spread = [one.value for one in line]
+    else:
+        same = len({one.seeds for one in line}) == 1
+        spread = list(np.mean([one.measured for one in line], axis=0)) if same else []
+    std = float(np.std(spread, ddof=1)) if len(spread) > 1 else None
+    return Number(float(np.mean([one.value for one in line])), interval(line), std)
 
 
-def _rows_by_protocol(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Row]]]:
-    results: dict[str, dict[str, list[Any]]] = {}
-    for outcome in outcomes:
-        of_method = results.setdefault(outcome.protocol, {}).setdefault(outcome.title, [])
-        of_method.append(outcome.result)
-    return {p: {m: over_seeds(of) for m, of in methods.items()} for p, methods in results.items()}
+def _contrasts(of: Gathered, told: str, reference: str) -> list[Table]:
+    if len(of.methods) < 2:
+        return []
+    reference = reference if reference in of.methods else of.methods[0]
+    errors, methods = _errors(of), of.methods
+    where = "mean over the protocols" if len(errors) > 1 else next(iter(errors))
+    tables = [contrast_table(f"Difference to {reference}, {where}{told}", errors, reference, methods)]
+    if len(errors) > 1:
+        caption = f"Difference to {reference} in each protocol{told}"
+        tables.append(protocol_contrast_table(caption, errors, reference, methods))
+    ranks = rank_table(f"Average rank over {len(errors)} protocols{told}", errors, methods)
+    return tables + ([ranks] if ranks else [])
+
+
+def _oracle_tables(of: Gathered, told: str, *, simulated: bool) -> list[Table]:
+    """HTER and, where there are published figures to be set beside, AUC."""
+    columns = set(protocol_titles(list(of.runs)).values()) & set(PUBLISHED_PROTOCOLS)
+    note = f"{_SPREAD_NOTE} The target itself chose epoch and threshold, which nobody has in the field."
+    if simulated:
+        note += " The papers' own figures are of other data and not shown beside simulated faces."
+    caption = f"Oracle: HTER in percent, epoch and threshold from the target{told}"
+    hter = _grid(of, "oracle", "hter_target_eer", caption, note)
+    if simulated or not columns:
+        return [hter] if hter else []
+    auc = _grid(of, "oracle", "auc", f"Oracle: AUC in percent, epoch from the target{told}", note)
+    return [
+        _beside_published(table, figures)
+        for table, figures in (
+            (hter, {line: line.hter for line in PUBLISHED}),
+            (auc, {line: line.auc for line in PUBLISHED}),
+        )
+        if table
+    ]
+
+
+def _beside_published(table: Table, figures: Mapping[Published, Mapping[str, float]]) -> Table:
+    """With the papers' figures for the same columns in groups of their own, none of them the best of ours."""
+    groups = [Group("Run here", table.groups[0].rows, oracle=True)]
+    for rule in dict.fromkeys(line.rule for line, values in figures.items() if values):
+        title = f"Theirs, from the papers, other splits, crops and backbones; {rule}"
+        rows = [
+            _published_row(line, values, table.columns[2:])
+            for line, values in figures.items()
+            if line.rule == rule and values
+        ]
+        groups.append(Group(title, rows, oracle=rule == ORACLE))
+    note = f"{table.note} The lower rows are copied from publications and were not run here."
+    return Table(table.caption, table.columns, groups, note)
+
+
+def _published_row(line: Published, figures: Mapping[str, float], columns: Sequence[str]) -> list[Cell]:
+    values = [figures.get(column) for column in columns if column != "mean"]
+    if "mean" in columns:
+        known = [value for value in values if value is not None]
+        values.append(sum(known) / len(known) if len(known) == len(values) else None)
+    cells = [Cell("–" if value is None else f"{value:.1f}") for value in values]
+    return [Cell(f"{line.method} ({line.source})"), Cell(""), *cells]
+
+
+def _further(of: Gathered, told: str) -> list[Table]:
+    tables = [
+        _grid(of, pick, name, f"{caption}{told}", _SPREAD_NOTE)
+        for pick, name, caption in _FURTHER
+        if name != "acer" or set(of.runs) <= set(OULU)
+    ]
+    return [table for table in tables if table]
+
+
+def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table | None:
+    """One number over all protocols; None where a finished run lacks it."""
+    numbers: dict[str, dict[str, Number | None]] = {}
+    for protocol, line in of.runs.items():
+        picked = {method: _picked(runs, pick) for method, runs in line.items()}
+        if any(row is not None and name not in row.numbers for row in picked.values()):
+            return None
+        numbers[protocol] = {method: row.numbers[name] if row else None for method, row in picked.items()}
+    return grid_table(
+        caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=set(of.runs) <= set(OULU),
+        seeds=_seeds_column(of), note=note,
+    )  # fmt: skip
+
+
+def _picked(runs: Runs, pick: str) -> Row | None:
+    return next(row for row in over_seeds(runs.results) if row.pick == pick) if runs.results else None
+
+
+def _singles(of: Gathered, told: str) -> list[Table]:
+    return [
+        result_table(
+            f"{protocol}: errors in percent{told}",
+            {method: over_seeds(runs.results) for method, runs in line.items() if runs.results},
+        )
+        for protocol, line in of.runs.items()
+        if any(runs.results for runs in line.values())
+    ]
+
+
+def _run_tables(of: Gathered) -> list[Table]:
+    titles = protocol_titles(list(of.runs))
+    lines = [
+        (
+            spelled_out(protocol),
+            titles[protocol],
+            str(t.validation_people),
+            str(t.people),
+            str(t.live),
+            str(t.spoof),
+        )
+        for protocol, t in of.tested.items()
+    ]
+    columns = ("protocol", "in short", "validation people", "target people", "live videos", "spoof videos")
+    failed = [
+        (method, titles[protocol], str(seed), why)
+        for protocol, line in of.runs.items()
+        for method, runs in line.items()
+        for seed, why in runs.failures.items()
+    ]
+    tables = [plain_table("Who was tested", columns, lines)]
+    if failed:
+        tables.append(plain_table("Runs that failed", ("method", "protocol", "seed", "why"), failed))
+    return tables
+
+
+def _errors(of: Gathered) -> ByProtocol:
+    return {
+        protocol: {method: runs.errors for method, runs in line.items() if runs.errors}
+        for protocol, line in of.runs.items()
+    }
+
+
+def _seeds(of: Gathered) -> str:
+    return f"{len(of.seeds)} seed{'s' if len(of.seeds) > 1 else ''}"
+
+
+def _seeds_column(of: Gathered) -> Mapping[str, str]:
+    return {method: of.seeds_of(method) for method in of.methods}

@@ -1,14 +1,16 @@
-"""Tables that people read, made once and written three ways: to a terminal, as Markdown, into the report."""
+"""Tables that people read, made once and written to a terminal and as Markdown; further ways in `latex` and `pages`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import rich.console
 import rich.table
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from safas.results import COLUMNS, LOWER_IS_BETTER, PICKS, Number, Row
+from safas.results import COLUMNS, LOWER_IS_BETTER, PICKS, Number, Row, protocol_titles
+
+_NAME = 24  # characters in a terminal: a longer name of a row is broken
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, the columns' titles, and groups of rows."""
+    """A caption, the columns' titles, groups of rows, and what must be known to read them."""
 
     caption: str
     columns: Sequence[str]
     groups: Sequence[Group]
+    note: str = ""  # a sentence or more that stands below
 
 
 def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
@@ -63,28 +66,34 @@ def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
 
 def grid_table(
     caption: str,
-    numbers: Mapping[str, Mapping[str, Number]],
+    numbers: Mapping[str, Mapping[str, Number | None]],
     *,
     lower: bool = True,
     oracle: bool = False,
     folds: bool = False,
+    means: Mapping[str, Number] | None = None,
+    seeds: Mapping[str, str] | None = None,
+    note: str = "",
 ) -> Table:
-    """One number for each protocol (a row) and method (a column), and its mean over the protocols.
+    """One number for each method (a row) and protocol (a column), and its mean over the protocols.
 
-    With `folds` the protocols are folds of one: the mean has its standard deviation over them (divisor n - 1).
+    `numbers` by protocol, then method: a method that is missing has not been run, one whose number is None has
+    failed; neither gets a mean. With `folds` the protocols are folds of one: the mean has its standard deviation
+    over them (divisor n - 1). `means` are taken instead of the plain ones; `seeds` says of each method how many.
     """
-    methods = list(next(iter(numbers.values())))
-    rows = []
-    for protocol, line in numbers.items():
-        best = _best(list(line.values()), lower=lower)
-        rows.append((Cell(protocol), *(_cell(line[method], best) for method in methods)))
+    methods = list(dict.fromkeys(method for of in numbers.values() for method in of))
+    if means is None:
+        means = {m: mean for m in methods if (mean := _mean([of.get(m) for of in numbers.values()], folds))}
+    columns: dict[str, Mapping[str, Number | None]] = {}
+    for protocol, title in protocol_titles(list(numbers)).items():
+        columns[title] = numbers[protocol]
     if len(numbers) > 1:
-        values = {m: [line[m].value for line in numbers.values()] for m in methods}
-        std = (lambda of: float(np.std(of, ddof=1))) if folds else (lambda _: None)
-        means = [Number(float(np.mean(of)), std=std(of)) for of in values.values()]
-        best = _best(means, lower=lower)
-        rows.append((Cell("mean"), *(_cell(mean, best) for mean in means)))
-    return Table(caption, ("", *methods), [Group("", rows, headline=not oracle, oracle=oracle)])
+        columns["mean"] = means
+    cells = [_column(of, methods, lower=lower) for of in columns.values()]
+    said = [] if seeds is None else [[Cell(seeds[method]) for method in methods]]
+    rows = list(zip(map(Cell, methods), *said, *cells, strict=True))
+    titles = ("method", *(["seeds"] if said else []), *columns)
+    return Table(caption, titles, [Group("", rows, headline=not oracle, oracle=oracle)], note)
 
 
 def plain_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -108,45 +117,50 @@ def to_markdown(table: Table) -> str:
         _piped(table.columns),
         _piped([":--", *["--:"] * (len(table.columns) - 1)]),
     ]
-    for group, row in _rows(table):
+    for group, row in rows_of(table):
         if row is None:
-            lines.append(_piped([f"*{_heading(group)}*", *[""] * (len(table.columns) - 1)]))
+            lines.append(_piped([f"*{heading(group)}*", *[""] * (len(table.columns) - 1)]))
         else:
             lines.append(_piped([f"**{cell.words()}**" if cell.best else cell.words() for cell in row]))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(["", table.note] if table.note else [])]) + "\n"
 
 
-def to_rich(table: Table) -> rich.console.Group:
-    """For a terminal: details stand below their numbers, so that the table fits 80 columns."""
-    rows = [row for group in table.groups for row in group.rows]
-    widths = [
-        max(len(word) for cell in column for word in (cell.text, cell.detail, *title.split()))
-        for title, column in zip(table.columns, zip(*rows, strict=True), strict=True)
-    ]
-    parts: list[rich.console.RenderableType] = [Text(table.caption, style="bold")]
-    for i, group in enumerate(table.groups):
-        if group.title:
-            parts.append(Text(_heading(group), style="italic"))
-        parts.append(_block(table.columns, widths, group, header=i == 0))
-    return rich.console.Group(*parts)
+def to_rich(table: Table) -> RenderableType:
+    """For a terminal: intervals stand below their numbers, and columns that do not fit follow in a block below."""
+    return _Drawn(table)
 
 
-def _block(titles: Sequence[str], widths: Sequence[int], group: Group, *, header: bool) -> rich.table.Table:
-    """One group; every group of a table gets the same widths, so that the columns stand below each other."""
-    drawn = rich.table.Table(box=None, padding=(0, 1, 0, 0), show_header=header, header_style="dim")
-    for i, (title, width) in enumerate(zip(titles, widths, strict=True)):
-        drawn.add_column(title, justify="left" if i == 0 else "right", width=width)
-    for row in group.rows:
-        drawn.add_row(*map(_styled, row))
-    return drawn
+@dataclass(frozen=True)
+class _Drawn:
+    """A table that learns the terminal's width when it is printed."""
+
+    table: Table
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield Text(self.table.caption, style="bold")
+        for part in split_columns(self.table, _widths(self.table), options.max_width):
+            widths = _widths(part)
+            for i, group in enumerate(part.groups):
+                if group.title:
+                    yield Text(heading(group), style="italic")
+                yield _block(part.columns, widths, group, header=i == 0)
+        if self.table.note:
+            yield Text(self.table.note, style="dim")
 
 
-def _styled(cell: Cell) -> Text:
-    text = Text(cell.text, style="bold" if cell.best else "")
-    return text.append(f"\n{cell.detail}", style="dim not bold") if cell.detail else text
+def split_columns(table: Table, widths: Sequence[int], room: int, gap: int = 1) -> list[Table]:
+    """The table, or if it is wider than `room` several that have the first column in common."""
+    parts, used = [[0]], widths[0]
+    for i, width in enumerate(widths[1:], start=1):
+        if len(parts[-1]) > 1 and used + gap + width > room:
+            parts.append([0])
+            used = widths[0]
+        parts[-1].append(i)
+        used += gap + width
+    return [_only(table, of) for of in parts] if len(parts) > 1 else [table]
 
 
-def _rows(table: Table) -> Iterator[tuple[Group, Sequence[Cell] | None]]:
+def rows_of(table: Table) -> Iterator[tuple[Group, Sequence[Cell] | None]]:
     """The rows with their groups; before the first of a titled group, the group with None."""
     for group in table.groups:
         if group.title:
@@ -155,12 +169,74 @@ def _rows(table: Table) -> Iterator[tuple[Group, Sequence[Cell] | None]]:
             yield group, row
 
 
-def _heading(group: Group) -> str:
-    return f"{group.title} – oracle" if group.oracle else group.title
+def heading(group: Group) -> str:
+    """A group's title, with the word oracle where it belongs."""
+    return f"{group.title} – oracle" if group.oracle and "oracle" not in group.title else group.title
+
+
+def _only(table: Table, places: Sequence[int]) -> Table:
+    """The columns at these places."""
+    groups = [replace(of, rows=[[row[i] for i in places] for row in of.rows]) for of in table.groups]
+    return replace(table, columns=[table.columns[i] for i in places], groups=groups)
+
+
+def _block(titles: Sequence[str], widths: Sequence[int], group: Group, *, header: bool) -> rich.table.Table:
+    """One group; every group of a table gets the same widths, so that the columns stand below each other."""
+    drawn = rich.table.Table(box=None, padding=(0, 1, 0, 0), show_header=header, header_style="dim")
+    for i, (title, width) in enumerate(zip(titles, widths, strict=True)):
+        drawn.add_column(title, justify="left" if i == 0 else "right", width=width, vertical="top")
+    for row in group.rows:
+        drawn.add_row(*map(_styled, row))
+    return drawn
+
+
+def _widths(table: Table) -> list[int]:
+    """Characters that each column needs; titles are broken at blanks, and so are long names in the first column."""
+    names, *columns = zip(*(row for group in table.groups for row in group.rows), strict=True)
+    words = [
+        len(word) for text in (table.columns[0], *(cell.text for cell in names)) for word in text.split()
+    ]
+    first = max(*words, min(_NAME, max(len(cell.text) for cell in names)))
+    return [first] + [
+        max(len(word) for word in (*title.split(), *(line for cell in column for line in _lines(cell))))
+        for title, column in zip(table.columns[1:], columns, strict=True)
+    ]
+
+
+def _lines(cell: Cell) -> list[str]:
+    """A deviation stands beside its number, anything else below."""
+    text, details = cell.text, cell.detail.split("; ") if cell.detail else []
+    if len(details) > 1 and details[0].startswith("±"):
+        text = f"{text} {details.pop(0)}"
+    return [text, *details]
+
+
+def _styled(cell: Cell) -> Text:
+    first, *details = _lines(cell)
+    text = Text(cell.text, style="bold" if cell.best else "")
+    text.append(first.removeprefix(cell.text), style="dim not bold")
+    return text.append("".join(f"\n{detail}" for detail in details), style="dim not bold")
 
 
 def _piped(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _column(numbers: Mapping[str, Number | None], methods: Sequence[str], *, lower: bool) -> list[Cell]:
+    best = _best([numbers.get(method) for method in methods], lower=lower)
+    return [
+        Cell("failed") if method in numbers and numbers[method] is None else _cell(numbers.get(method), best)
+        for method in methods
+    ]
+
+
+def _mean(numbers: Sequence[Number | None], folds: bool) -> Number | None:
+    values = [number.value for number in numbers if number is not None]
+    if len(values) < len(numbers):
+        return None
+    return Number(
+        float(np.mean(values)), std=float(np.std(values, ddof=1)) if folds and len(values) > 1 else None
+    )
 
 
 def _cell(number: Number | None, best: float | None) -> Cell:

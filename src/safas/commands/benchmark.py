@@ -10,13 +10,11 @@ from rich.console import Console
 from safas.benchmark import Grid, is_simulated, prepared_samples, protocols_of, run_grid
 from safas.commands.common import output, say
 from safas.errors import InputError
-from safas.files import write_file
 from safas.joint import gather
 from safas.methods import METHODS
+from safas.pages import as_terminal, compose, write
 from safas.prepare import PrepareConfig
 from safas.results import method_name, rows
-from safas.summary import markdown, summary
-from safas.tables import to_rich
 from safas.training import preset
 
 _Value = TypeVar("_Value")
@@ -29,8 +27,8 @@ class Command:
     From one prepared folder, or from data sets as their owners hand them out:
       safas benchmark --data oulu-npu=/d/O casia-fasd=/d/C replay-attack=/d/I msu-mfsd=/d/M --protocols ocim
 
-    Finished runs in RUNS are not done again; killed, the same command goes on. Writes RUNS/benchmark.md with
-    the command, the commit and the seeds.
+    Finished runs in RUNS are not done again; killed, the same command goes on. Writes all tables, with the command,
+    the commit and the seeds, to RUNS/benchmark.md, benchmark.tex and benchmark.html.
     """
 
     prepared: tyro.conf.Positional[Path | None] = None
@@ -80,11 +78,9 @@ class Command:
                 f"[{len(outcomes)}/{total}] {outcome.protocol}, {method_name(outcome.method)}, seed {outcome.seed}: "
                 f"HTER {headline.text()} %{' (simulated faces)' if simulated else ''}",
             )
-        for table in summary(outcomes, simulated=simulated):
-            console.print(to_rich(table), "")
-        page = self.runs / "benchmark.md"
-        write_file(page, markdown(outcomes, command=command, simulated=simulated))
-        say(console, f"written: {page}")
+        page = compose(outcomes, command=command, simulated=simulated)
+        console.print(as_terminal(page))
+        say(console, f"written: {', '.join(map(str, write(page, self.runs)))}")
 
     def _prepared(self, console: Console) -> Path:
         """The folder that was given, or the data sets that were, prepared and joined."""

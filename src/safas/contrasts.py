@@ -1,0 +1,164 @@
+"""Tables that say which differences between methods are more than chance."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from safas.comparison import Comparison, Errors, compare, holm
+from safas.ranks import Ranking, ranking
+from safas.results import protocol_titles
+from safas.tables import Cell, Group, Table
+
+ALPHA = 0.05
+
+ByProtocol = Mapping[
+    str, Mapping[str, Errors]
+]  # protocol -> method's printed name -> errors; failed ones are missing
+
+
+def contrast_table(caption: str, errors: ByProtocol, reference: str, methods: Sequence[str]) -> Table:
+    """Every method against the reference, over all protocols: difference, interval, chance to be better, p."""
+    rows = []
+    for method in _others(methods, reference):
+        pairs = [(of[method], of[reference]) for of in errors.values() if method in of and reference in of]
+        whole = len(pairs) == len(errors)
+        told = compare(*map(list, zip(*pairs, strict=True))) if whole else None
+        rows.append((Cell(method), *_in_full(told)))
+    columns = ("method", "difference", "95 % interval", "errs less in", "p")
+    return Table(
+        caption, columns, [Group("", rows, headline=True)], _CONTRAST_NOTE.format(reference=reference)
+    )
+
+
+def protocol_contrast_table(
+    caption: str, errors: ByProtocol, reference: str, methods: Sequence[str]
+) -> Table:
+    """Every method against the reference in each protocol, p corrected for the number of protocols."""
+    rows = []
+    for method in _others(methods, reference):
+        told = {
+            protocol: compare([of[method]], [of[reference]])
+            for protocol, of in errors.items()
+            if method in of and reference in of
+        }
+        known = {protocol: one.p for protocol, one in told.items() if one.p is not None}
+        adjusted = dict(zip(known, holm(list(known.values())), strict=True)) if known else {}
+        cells = [_in_short(told.get(protocol), adjusted.get(protocol)) for protocol in errors]
+        rows.append((Cell(method), *cells))
+    columns = ("method", *protocol_titles(list(errors)).values())
+    return Table(caption, columns, [Group("", rows, headline=True)], _HOLM_NOTE.format(reference=reference))
+
+
+def rank_table(caption: str, errors: ByProtocol, methods: Sequence[str]) -> Table | None:
+    """Average ranks over the protocols, and what they prove; None with fewer than two methods or protocols.
+
+    Methods that failed somewhere have no rank; the note names them.
+    """
+    whole = [method for method in methods if all(method in of for of in errors.values())]
+    if len(whole) < 2 or len(errors) < 2:
+        return None
+    told = ranking([[of[method].value for method in whole] for of in errors.values()])
+    by_seed = _ranks_by_seed(errors, whole)
+    best = min(told.average)
+    rows = [
+        (
+            Cell(method),
+            Cell(f"{rank:.2f}", best=rank == best),
+            *([Cell(f"{by_seed[i]:.2f}")] if by_seed else []),
+        )
+        for i, (method, rank) in enumerate(zip(whole, told.average, strict=True))
+    ]
+    columns = ("method", "average rank", *(["over seeds too"] if by_seed else []))
+    left = [method for method in methods if method not in whole]
+    note = rank_note(told, whole) + (
+        f" Without a rank, having failed somewhere: {', '.join(left)}." if left else ""
+    )
+    return Table(caption, columns, [Group("", rows, headline=True)], note)
+
+
+def rank_note(told: Ranking, methods: Sequence[str]) -> str:
+    """What the ranks prove, in words."""
+    most, critical = len(methods) - 1, told.critical or np.inf
+    apart = [
+        f"{methods[i]} and {methods[j]}"
+        for i, j in combinations(range(len(methods)), 2)
+        if abs(told.average[i] - told.average[j]) >= critical
+    ]
+    friedman = (
+        ""
+        if told.p is None
+        else f"Friedman's test that all are alike: p {_p(told.p, sign=True)} (Iman-Davenport). "
+    )
+    found = f"so {'is' if len(apart) == 1 else 'are'} {', '.join(apart)}" if apart else "no two are"
+    if critical > most:
+        found = "with so few protocols no two can be"
+    return (
+        f"Rank 1 = lowest HTER. {friedman}Two methods count as different when their average ranks are "
+        f"{critical:.2f} or more apart (Nemenyi, 5 %), of {most} at most: {found}. {told.blocks} protocols are few "
+        "and share training people: such a test can tell hardly anything, in either direction. Ranks over seeds too "
+        "come without a test, since the seeds of one protocol are not independent."
+    )
+
+
+_CONTRAST_NOTE = (
+    "HTER minus that of {reference}, in points: negative errs less. People of validation and target and the seeds are "
+    "drawn again, the same for both methods, the threshold being derived anew; 'errs less in' is the share of these "
+    "draws, p is two-sided from the same draws. Bold: p < 0.05, not corrected for the number of methods: of twenty "
+    "equal ones, one will be bold."
+)
+_HOLM_NOTE = (
+    "HTER minus that of {reference}, in points, its 95 % interval, and p corrected by Holm for the number of protocols "
+    "(the interval is not). Bold: p < 0.05."
+)
+
+
+def _others(methods: Sequence[str], reference: str) -> list[str]:
+    return [method for method in methods if method != reference]
+
+
+def _in_full(told: Comparison | None) -> list[Cell]:
+    if told is None:
+        return [Cell("–")] * 4
+    low_high = "–" if told.interval is None else _ends(told.interval)
+    better = "–" if told.better is None else f"{100 * told.better:.0f} %"
+    sure = told.p is not None and told.p < ALPHA
+    p = "–" if told.p is None else _p(told.p)
+    return [Cell(_points(told.difference), best=sure), Cell(low_high), Cell(better), Cell(p, best=sure)]
+
+
+def _in_short(told: Comparison | None, p: float | None) -> Cell:
+    if told is None:
+        return Cell("–")
+    details = [] if told.interval is None or p is None else [_ends(told.interval), f"p {_p(p)}"]
+    return Cell(_points(told.difference), "; ".join(details), best=p is not None and p < ALPHA)
+
+
+def _points(difference: float) -> str:
+    """Percentage points with a sign: -0.031 -> "−3.1"."""
+    text = f"{100 * difference:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    return " to ".join(_points(end) for end in interval)
+
+
+def _p(p: float, *, sign: bool = False) -> str:
+    """Three decimals below 0.1, else two; with `sign` also "= "."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{'= ' if sign else ''}{p:.{3 if p < 0.1 else 2}f}"
+
+
+def _ranks_by_seed(errors: ByProtocol, methods: Sequence[str]) -> Sequence[float]:
+    """Average ranks over (protocol, seed); empty unless all methods have the same seeds, and several."""
+    seeds = {of[method].seeds for of in errors.values() for method in methods}
+    if len(seeds) > 1 or len(next(iter(seeds))) < 2:
+        return ()
+    blocks = [
+        [of[method].measured[i] for method in methods]
+        for of in errors.values()
+        for i in range(len(next(iter(seeds))))
+    ]
+    return ranking(blocks).average

@@ -1,0 +1,110 @@
+"""The runs of a benchmark, sorted by protocol and method, with their errors in every replicate of the bootstrap."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from safas.benchmark import Outcome
+from safas.comparison import REPLICATES, Errors, Trial, errors, trial
+from safas.errors import InputError
+from safas.evaluation import RUN_SCORES
+from safas.results import Result
+from safas.table import read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """All seeds of one method in one protocol; `results` in the order of the seeds, and what came of the others."""
+
+    results: Sequence[Result]
+    failures: Mapping[int, str]  # seed -> why
+    errors: Errors | None  # None: every seed has failed
+
+
+@dataclass(frozen=True)
+class Headcount:
+    """How many people and videos judge a protocol's methods."""
+
+    validation_people: int
+    people: int
+    live: int
+    spoof: int
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """`runs` by protocol, then by the method's printed name, both in the order in which they were run."""
+
+    runs: Mapping[str, Mapping[str, Runs]]
+    tested: Mapping[str, Headcount]
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    commits: tuple[str, ...]
+    replicates: int
+    seed: int  # of the bootstrap
+
+    @property
+    def methods(self) -> list[str]:
+        """Printed names."""
+        return list(dict.fromkeys(method for of in self.runs.values() for method in of))
+
+    def errors(self, protocol: str, method: str) -> Errors | None:
+        """None where nothing has been measured."""
+        runs = self.runs[protocol].get(method)
+        return None if runs is None else runs.errors
+
+    def seeds_of(self, method: str) -> str:
+        """How many seeds stand behind a method's numbers: "3", or "2-3" where protocols differ."""
+        counts = [len(of[method].results) for of in self.runs.values() if method in of]
+        return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)}–{max(counts)}"
+
+
+def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: int = 0) -> Gathered:
+    """Read the scores of all outcomes and draw the replicates.
+
+    Raises InputError when there is no outcome or no score file in a finished run's folder, and what
+    `safas.comparison.errors` raises.
+    """
+    finished = [outcome for outcome in outcomes if outcome.result]
+    if not finished:
+        raise InputError("no run has finished: there is nothing to tabulate")
+    runs: dict[str, dict[str, Runs]] = {}
+    tested: dict[str, Headcount] = {}
+    datasets: set[str] = set()
+    for protocol, method in dict.fromkeys((outcome.protocol, outcome.title) for outcome in outcomes):
+        cell = [o for o in outcomes if (o.protocol, o.title) == (protocol, method)]
+        trials = [_trial(outcome) for outcome in cell if outcome.result]
+        measured = errors(trials, replicates=replicates, seed=seed) if trials else None
+        results = [o.result for o in sorted(cell, key=lambda one: one.seed) if o.result]
+        runs.setdefault(protocol, {})[method] = Runs(results, _failures(cell), measured)
+        for one in trials[:1]:
+            tested[protocol] = _tested(one)
+            datasets |= {*one.dev["dataset"], *one.target["dataset"]}
+    return Gathered(
+        runs=runs,
+        tested=tested,
+        datasets=tuple(sorted(datasets)),
+        seeds=tuple(sorted({outcome.seed for outcome in outcomes})),
+        commits=tuple(sorted({str(outcome.result["about"]["commit"]) for outcome in finished})),
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def _trial(outcome: Outcome) -> Trial:
+    scores = read_table(outcome.folder / "scores.parquet", RUN_SCORES)
+    return trial(scores.filter(run=outcome.folder.name), outcome.result["chosen"])
+
+
+def _failures(outcomes: Iterable[Outcome]) -> dict[int, str]:
+    return {o.seed: getattr(o, "failure", "") or "no result" for o in outcomes if not o.result}
+
+
+def _tested(one: Trial) -> Headcount:
+    person = ["dataset", "domain", "subject"]
+    live = int((one.target["label"] == "live").sum())
+    return Headcount(
+        validation_people=one.dev.select(person).n_unique(),
+        people=one.target.select(person).n_unique(),
+        live=live,
+        spoof=len(one.target) - live,
+    )

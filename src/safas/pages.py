@@ -1,0 +1,142 @@
+"""The benchmark's page: what was run and all its tables, in a terminal, as Markdown, LaTeX and offline HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.text import Text
+
+from safas import __version__, latex
+from safas.benchmark import Outcome
+from safas.comparison import REPLICATES
+from safas.files import write_file
+from safas.gathering import Gathered, gather
+from safas.results import over_seeds
+from safas.summary import REFERENCE, Section, sections
+from safas.tables import Table, to_markdown, to_rich
+
+NOT_REAL = "Simulated faces: no evidence about real cameras, and not to be set beside published tables."
+
+NAMES = ("benchmark.md", "benchmark.tex", "benchmark.html")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the formats have in common."""
+
+    title: str
+    warning: str  # empty for real recordings
+    command: str
+    facts: Sequence[tuple[str, str]]  # what, which
+    sections: Sequence[Section]
+    rules: Sequence[str]
+    rules_of: str  # the protocol whose domains the rules name
+
+
+def compose(
+    outcomes: Sequence[Outcome],
+    *,
+    command: str,
+    simulated: bool,
+    reference: str = REFERENCE,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Page:
+    """The page of all outcomes; `seed` and `replicates` are the bootstrap's.
+
+    Raises what `safas.gathering.gather` raises.
+    """
+    of = gather(outcomes, replicates=replicates, seed=seed)
+    protocol, result = next(
+        (protocol, runs.results[0])
+        for protocol, line in of.runs.items()
+        for runs in line.values()
+        if runs.results
+    )
+    return Page(
+        title=f"Benchmark of {_many(len(of.methods), 'method')} in {_many(len(of.runs), 'protocol')}",
+        warning=NOT_REAL if simulated else "",
+        command=command,
+        facts=_facts(of, simulated=simulated),
+        sections=sections(of, simulated=simulated, reference=reference),
+        rules=[f"{row.title}: {row.rule}." for row in over_seeds([result])],
+        rules_of=protocol,
+    )
+
+
+def write(page: Page, folder: Path) -> list[Path]:
+    """Write NAMES into the folder, each atomically; returns their paths."""
+    texts = (as_markdown(page), as_latex(page), as_html(page))
+    paths = [folder / name for name in NAMES]
+    for path, text in zip(paths, texts, strict=True):
+        write_file(path, text)
+    return paths
+
+
+def as_terminal(page: Page) -> RenderableType:
+    """The main tables; the others stand in the files."""
+    parts: list[RenderableType] = [Text(page.warning, style="yellow"), Text()] if page.warning else []
+    for section in page.sections:
+        if section.main:
+            parts += [part for table in section.tables for part in (to_rich(table), Text())]
+    return Lines(*parts)
+
+
+def as_markdown(page: Page) -> str:
+    """The whole page."""
+    parts = [
+        f"# {page.title}\n",
+        f"{page.warning}\n" if page.warning else "",
+        f"`{page.command}`\n",
+        "\n".join(f"- {what}: {which}" for what, which in page.facts) + "\n",
+    ]
+    for section in page.sections:
+        parts += [f"## {section.title}\n", *map(to_markdown, section.tables)]
+    rules = "\n".join(f"- {rule}" for rule in page.rules)
+    parts.append(f"## Rules\n\nAs for {page.rules_of}:\n\n{rules}\n")
+    return "\n".join(part for part in parts if part)
+
+
+def as_latex(page: Page) -> str:
+    """A file that compiles; each table is a float to copy."""
+    facts = "; ".join(f"{what}: {which}" for what, which in page.facts)
+    rules = " ".join(page.rules)
+    paragraphs = [page.warning, f"{page.command}", f"{facts}.", f"Rules, as for {page.rules_of}. {rules}"]
+    tables = [table for section in page.sections for table in section.tables]
+    return latex.document(page.title, [text for text in paragraphs if text], tables)
+
+
+def as_html(page: Page) -> str:
+    """One offline file, light or dark as the reader's system is, without a script."""
+    return str(_environment().get_template("benchmark.html").render(page=page, version=__version__))
+
+
+def to_html(table: Table) -> str:
+    """One table's markup."""
+    return str(_environment().get_template("macros.html").module.grouped_table(table))  # type: ignore[attr-defined]
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+
+
+def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
+    data = "simulated" if simulated else "recorded"
+    people = [tested.people for tested in of.tested.values()]
+    each = str(people[0]) if len(set(people)) == 1 else f"{min(people)} to {max(people)}"
+    return [
+        ("data", f"{', '.join(of.datasets)} ({data})" if of.datasets != (data,) else f"{data} faces"),
+        ("commit", ", ".join(of.commits)),
+        ("training seeds", ", ".join(map(str, of.seeds))),
+        ("people tested in each protocol", each),
+        ("bootstrap", f"{of.replicates} replicates over people, seed {of.seed}, intervals of 95 %"),
+    ]
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
