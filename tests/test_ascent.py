@@ -9,11 +9,12 @@ from safas.methods.ascent import displaced, length, statistics_held, taken_gradi
 
 def test_weights_come_back_bit_for_bit_whatever_happens() -> None:
     """0.1 + 1e8 - 1e8 is 0 in 32 bits: subtracting the move again would lose the weight."""
-    weight = nn.Parameter(torch.tensor([0.1, 2.0]))
+    weight, other = nn.Parameter(torch.tensor([0.1, 2.0])), nn.Parameter(torch.ones(1))
 
     def stop() -> None:
-        with displaced([weight], [torch.tensor([1e8, -1.0])]):
+        with displaced(nn.ParameterList([weight, other]), {"0": torch.tensor([1e8, -1.0])}):
             assert weight.tolist() == [1e8, 1.0]
+            assert other == 1
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -41,7 +42,7 @@ def test_gradients_are_taken_and_their_length_is_that_of_all_entries() -> None:
     """(3, 0) and (0, 4): 5. The parameter that took no part is left out."""
     net = nn.ParameterList([torch.zeros(2), torch.zeros(2), torch.zeros(1)])
     (3 * net[0][0] + 4 * net[1][1]).backward()
-    parameters, gradients = taken_gradients(net)
-    assert len(parameters) == 2
-    assert float(length(gradients)) == 5
+    slope = taken_gradients(net)
+    assert list(slope) == ["0", "1"]
+    assert float(length(slope.values())) == 5
     assert all(parameter.grad is None for parameter in net)

@@ -1,6 +1,7 @@
 """Fishr's variances by hand and against automatic differentiation, one sample at a time."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,6 +51,9 @@ def test_the_penalty_sets_in_and_is_that_of_averaged_variances() -> None:
     config = FishrConfig(penalty_weight=50, penalty_epoch=1, gamma=0.8)
     method, batch = make("fishr", config=config), toy_batch()
     first, second = method.loss(batch, 9), method.loss(batch, 10)
+    divided = make("fishr", config=replace(config, rescaled=True))
+    torch.testing.assert_close(divided.loss(batch, 9).total, first.total)
+    torch.testing.assert_close(divided.loss(batch, 10).total, second.total / 50)
     assert torch.equal(first.total, first.parts["risk"])
     torch.testing.assert_close(second.total, second.parts["risk"] + 50 * second.parts["penalty"])
     gradients = head_gradients(second.features, second.logits[:, 0], batch.labels)

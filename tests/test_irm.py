@@ -22,7 +22,8 @@ def test_two_samples_by_hand() -> None:
 
 def test_the_total_is_the_definition_written_out() -> None:
     """dR_e(v s)/dv by autograd, domain by domain; epoch 1 has the full weight, epoch 0 the weight 1."""
-    method, batch = make("irm", config=IrmConfig(penalty_weight=7.0, penalty_epoch=1)), toy_batch()
+    config = IrmConfig(penalty_weight=7.0, penalty_epoch=1, rescaled=False)
+    method, batch = make("irm", config=config), toy_batch()
     for left, kept in ((batch, [0, 1, 2]), (without(batch, 1), [0, 2])):
         logits = method.heads(method.backbone(left.images))[:, 0]
         risks, squares = [], []
@@ -40,3 +41,18 @@ def test_the_total_is_the_definition_written_out() -> None:
             parameter = method.heads.weight
             ours, theirs = (torch.autograd.grad(x, parameter, retain_graph=True)[0] for x in (total, wanted))
             torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("weight", "divisor"), [(100.0, 100.0), (1.0, 1.0), (0.25, 1.0)])
+def test_the_whole_is_divided_by_a_weight_above_one(weight: float, divisor: float) -> None:
+    """As in the authors' code, from the epoch on in which the weight holds; the parts are told as they are."""
+    whole, rescaled = (
+        make("irm", config=IrmConfig(penalty_weight=weight, penalty_epoch=1, rescaled=told)).loss(
+            toy_batch(), step
+        )
+        for told, step in ((False, 10), (True, 10))
+    )
+    torch.testing.assert_close(rescaled.total, whole.total / divisor)
+    assert torch.equal(rescaled.parts["penalty"], whole.parts["penalty"])
+    before = make("irm", config=IrmConfig(penalty_weight=weight, penalty_epoch=1)).loss(toy_batch(), 9)
+    torch.testing.assert_close(before.total, before.parts["risk"] + before.parts["penalty"])

@@ -27,6 +27,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "fishr": "Fishr",
     "mixstyle": "MixStyle",
     "sam": "SAM",
+    "gac-fas": "GAC-FAS",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

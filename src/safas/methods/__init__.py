@@ -8,6 +8,7 @@ from safas.methods.dann import Dann, DannConfig
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.fishr import Fishr, FishrConfig
+from safas.methods.gac_fas import GacFas, GacFasConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.mixstyle import MixStyle, MixStyleConfig
@@ -29,6 +30,7 @@ METHODS: Mapping[str, type[Method]] = {
     "fishr": Fishr,
     "mixstyle": MixStyle,
     "sam": Sam,
+    "gac-fas": GacFas,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -43,6 +45,7 @@ CONFIGS = {
     "fishr": FishrConfig,
     "mixstyle": MixStyleConfig,
     "sam": SamConfig,
+    "gac-fas": GacFasConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -57,6 +60,7 @@ MethodConfig = (
     | FishrConfig
     | MixStyleConfig
     | SamConfig
+    | GacFasConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

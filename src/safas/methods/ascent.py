@@ -1,6 +1,6 @@
 """Looking at the objective from other weights, and coming back; for the methods that seek flat minima."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,20 +10,39 @@ from torch import Tensor, nn
 
 TINY = 1e-12  # below this length a gradient has no direction
 
+Slope = Mapping[str, Tensor]
+"""a gradient, or a way to go: a tensor for each parameter that has a part in it, by the parameter's name"""
+
+
+def taken_gradients(module: nn.Module) -> Slope:
+    """The parameters' gradients, which are cleared."""
+    slope: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None:
+            slope[name], parameter.grad = parameter.grad, None
+    return slope
+
+
+def length(tensors: Iterable[Tensor]) -> Float[Tensor, ""]:
+    """The Euclidean norm of all entries together."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))
+    return norm
+
 
 @contextmanager
-def displaced(parameters: Sequence[nn.Parameter], by: Sequence[Tensor]) -> Iterator[None]:
-    """Within, every parameter is moved by its tensor of `by`; afterwards it is what it was, bit for bit."""
-    before = [parameter.detach().clone() for parameter in parameters]
+def displaced(module: nn.Module, way: Slope) -> Iterator[None]:
+    """Within, the parameters are moved along a way; afterwards they are what they were, bit for bit."""
+    parameters = {name: parameter for name, parameter in module.named_parameters() if name in way}
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     with torch.no_grad():
-        for parameter, move in zip(parameters, by, strict=True):
-            parameter.add_(move)
+        for name, parameter in parameters.items():
+            parameter.add_(way[name])
     try:
         yield
     finally:
         with torch.no_grad():
-            for parameter, old in zip(parameters, before, strict=True):
-                parameter.copy_(old)
+            for name, parameter in parameters.items():
+                parameter.copy_(before[name])
 
 
 @contextmanager
@@ -37,18 +56,3 @@ def statistics_held(module: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
-
-
-def length(vectors: Sequence[Tensor]) -> Float[Tensor, ""]:
-    """The Euclidean norm of all entries together."""
-    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v) for v in vectors]))
-    return norm
-
-
-def taken_gradients(module: nn.Module) -> tuple[list[nn.Parameter], list[Tensor]]:
-    """The parameters that have a gradient, and these gradients, which are cleared."""
-    parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    for parameter in parameters:
-        parameter.grad = None
-    return parameters, gradients

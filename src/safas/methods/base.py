@@ -1,9 +1,8 @@
 """The seam between a method and the training loop."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,8 +13,13 @@ from safas.errors import InputError
 from safas.losses import domain_risks, mean_present, present_domains
 from safas.model import DomainHeads, ScoringNet
 
-Backward = Callable[[Tensor], None]
-"""Adds the gradient of a scalar to the parameters' .grad, as the loop's precision and devices want it."""
+
+@runtime_checkable
+class Backward(Protocol):
+    """Adds the gradient of a scalar to the parameters' .grad, as the loop's precision and device want it."""
+
+    def __call__(self, total: Float[Tensor, ""], /, *, retain_graph: bool = False) -> None:
+        """retain_graph: another scalar of the same graph follows."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,14 @@ form, the mean over domain e of (p - y) s, so no second backward pass is needed.
 
 Where we differ: one logit instead of two softmax outputs (the same cross-entropy); means over the domains
 instead of sums (the same lambda). The derivative is squared on the mini-batch, as in the authors' code, which
-adds its variance to the penalty; their appendix D takes the product over two batches, which does not. Their
-code also divides L by lambda and so leaves Adam's steps alike; with SGD that would divide the learning rate,
-so we do not. Nothing of the optimiser is reset when the penalty sets in. The L2 term is the loop's decay.
+adds its variance to the penalty; their appendix D takes the product over two batches, which does not. The L2
+term is the loop's decay.
+
+With lambda > 1 the authors' code divides the whole of L by lambda, so that the gradients stay in a reasonable
+range; so do we (`rescaled`). Under Adam, which they use, that changes little. Under our SGD it is what keeps the
+weights: with lambda = 100 and all of L, a step is a hundred times too long and the logits, whose square the penalty
+grows with, run away within ten steps. DomainBed, whose lambda this is, keeps all of L and resets Adam when the
+penalty sets in; nothing is reset here.
 """
 
 from dataclasses import dataclass
@@ -33,6 +38,8 @@ class IrmConfig:
     """lambda >= 0, from `penalty_epoch` on; 1 before"""
     penalty_epoch: int = 10
     """first epoch (from 0) of the full penalty: a tenth of 100 epochs, like DomainBed's 500 of 5000 steps"""
+    rescaled: bool = True
+    """divide L by lambda where that is above 1, as the authors' code does; without it SGD runs away"""
 
     def __post_init__(self) -> None:
         check_not_negative(self, "penalty_weight", "penalty_epoch")
@@ -58,12 +65,13 @@ class Irm(Method):
         self.first_full_step = config.penalty_epoch * steps_per_epoch
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
-        """L = mean_e R_e + lambda * mean_e (dR_e/dv)^2, over the domains that are present."""
+        """L = mean_e R_e + lambda * mean_e (dR_e/dv)^2, over the domains that are present; see `rescaled`."""
         made, E = by_domain(self, batch, self.num_domains), self.num_domains
         gradients = domain_means(dummy_gradients(made.logits[:, 0], batch.labels), batch.domains, E)
         penalty = mean_present(gradients.square(), made.present)
         weight = self.config.penalty_weight if step >= self.first_full_step else 1.0
-        return made.output(made.risk + weight * penalty, penalty=penalty)
+        whole = made.risk + weight * penalty
+        return made.output(whole / max(weight, 1.0) if self.config.rescaled else whole, penalty=penalty)
 
 
 def dummy_gradients(logits: Float[Tensor, "N"], labels: Shaped[Tensor, "N"]) -> Float[Tensor, "N"]:

@@ -62,9 +62,9 @@ class Sam(Method):
         """The gradient of L at w + rho g/|g|."""
         here = self.loss(batch, step)
         backward(here.total)
-        parameters, slope = taken_gradients(self)
-        scale = self.config.rho / (length(slope) + TINY)
-        with displaced(parameters, [scale * g for g in slope]), statistics_held(self):
+        slope = taken_gradients(self)
+        scale = self.config.rho / (length(slope.values()) + TINY)
+        with displaced(self, {name: scale * g for name, g in slope.items()}), statistics_held(self):
             there = self.loss(batch, step)
             backward(there.total)
         sharpness = (there.total - here.total).detach()

@@ -10,6 +10,7 @@ from safas.errors import InputError
 from safas.methods import CONFIGS, MethodConfig
 from safas.methods.dann import DannConfig
 from safas.methods.fishr import FishrConfig
+from safas.methods.gac_fas import GacFasConfig
 from safas.methods.irm import IrmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.methods.ssdg import SsdgConfig
@@ -112,6 +113,7 @@ _DEMO_METHODS: Mapping[str, MethodConfig] = {
     "dann": DannConfig(ramp_epochs=20),
     "ssdg": SsdgConfig(ramp_epochs=20),
     "fishr": FishrConfig(penalty_epoch=6),
+    "gac-fas": GacFasConfig(ascent_epoch=2),
 }
 
 
