@@ -13,7 +13,7 @@ from safas.errors import InputError
 from safas.losses import supervised_contrastive
 from safas.methods import CONFIGS, METHODS
 from safas.methods.sa_fas import SaFasConfig
-from safas.model import mean_cosine
+from safas.model import drawn_together, mean_cosine
 from safas.results import METHOD_NAMES
 from toy_method import D, make, toy_batch, train, without
 
@@ -121,6 +121,46 @@ def test_heads_are_aligned_from_the_epoch_on_and_biases_never() -> None:
     assert float(mean_cosine(method.heads.weight.detach())) > float(mean_cosine(weight))
     torch.testing.assert_close(method.heads.weight.detach().norm(dim=1), weight.norm(dim=1))
     assert torch.equal(method.heads.bias, bias)
+
+
+def test_whole_hyperplanes_are_aligned_where_that_is_asked_for() -> None:
+    method = make("sa-fas", config=SaFasConfig(align_epoch=0, alpha=0.9, aligned="hyperplane"))
+    old = torch.cat([method.heads.weight, method.heads.bias[:, None]], dim=1).detach()
+    method.after_step(0)
+    new = torch.cat([method.heads.weight, method.heads.bias[:, None]], dim=1).detach()
+    torch.testing.assert_close(new, drawn_together(old, 0.9))
+    assert not torch.allclose(new[:, -1], old[:, -1])
+
+
+@pytest.mark.parametrize("contrastive", [True, False])
+@pytest.mark.parametrize("alignment", [True, False])
+def test_each_part_can_be_switched_off_alone(contrastive: bool, alignment: bool) -> None:
+    """SupCon x PG-IRM by settings. What is off leaves no trace: no term, no part, no bit of a head moved."""
+    weight, alpha = 0.1 if contrastive else 0.0, 0.9 if alignment else 1.0
+    method = make("sa-fas", config=SaFasConfig(align_epoch=0, contrastive_weight=weight, alpha=alpha))
+    output = method.loss(toy_batch(), 0)
+    assert set(output.parts) == ({"risk", "contrastive"} if contrastive else {"risk"})
+    assert torch.equal(output.total, output.parts["risk"]) == (not contrastive)
+    before = method.heads.weight.detach().clone()
+    method.after_step(0)
+    assert torch.equal(method.heads.weight, before) == (not alignment)
+
+
+def test_the_codes_third_head_is_never_trained_but_aligned_and_averaged_in() -> None:
+    """Two domains, three heads: the divisor is 3 too, so the risk is two thirds of that of two heads."""
+    method = make("sa-fas", E=2, config=SaFasConfig(align_epoch=0, alpha=0.9, least_heads=3))
+    batch = toy_batch(E=2)
+    output = method.loss(batch, 0)
+    assert method.heads.num_domains == 3
+    assert output.present.tolist() == [True, True, False]
+    torch.testing.assert_close(output.parts["risk"], (output.risks[0] + output.risks[1]) / 3)
+    third = method.heads.weight[2].detach().clone()
+    method.after_step(0)
+    assert not torch.equal(method.heads.weight[2], third)
+    net = method.scoring_net()
+    crops = torch.randint(0, 256, (4, 3, 9, 9), dtype=torch.uint8)
+    torch.testing.assert_close(net(crops), net.logits(crops).mean(dim=1).sigmoid())
+    assert net.logits(crops).shape == (4, 3)
 
 
 def test_a_domain_absent_from_the_batch_is_said_to_be() -> None:

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from safas import model
 from safas.errors import InputError
-from safas.model import DomainHeads, ScoringNet, aligned, backbone, mean_cosine
+from safas.model import DomainHeads, ScoringNet, aligned, backbone, drawn_together, mean_cosine
 
 
 def heads_of(weight: list[list[float]], bias: list[float] | None = None) -> DomainHeads:
@@ -88,6 +88,50 @@ def test_alpha_one_changes_nothing_and_one_head_stays() -> None:
     weight = random_weight(0, 4, 7)
     torch.testing.assert_close(aligned(weight, 1.0), weight)
     torch.testing.assert_close(aligned(weight[:1], 0.5), weight[:1], rtol=0, atol=0)
+
+
+def test_whole_hyperplanes_by_hand() -> None:
+    """beta = (w, b): (0, 0), (3, 0), (0, 4); distances 3, 4 and 5, so the farthest are 2, 2 and 1. alpha = 3/4.
+
+    0: 1/4 (0, 4) = (0, 1). 1: 3/4 (3, 0) + 1/4 (0, 4) = (2.25, 1). 2: 3/4 (0, 4) + 1/4 (3, 0) = (0.75, 3).
+    Equal distances go to the lower index: of (0), (1), (-1) the first goes towards (1).
+    """
+    heads = DomainHeads(1, 3)
+    with torch.no_grad():
+        heads.weight.copy_(torch.tensor([[0.0], [3.0], [0.0]]))
+        heads.bias.copy_(torch.tensor([0.0, 0.0, 4.0]))
+    heads.project_(0.75, "hyperplane")
+    torch.testing.assert_close(heads.weight.detach(), torch.tensor([[0.0], [2.25], [0.75]]))
+    torch.testing.assert_close(heads.bias.detach(), torch.tensor([1.0, 1.0, 3.0]))
+    tied = drawn_together(torch.tensor([[0.0], [1.0], [-1.0]]), 0.5)
+    torch.testing.assert_close(tied, torch.tensor([[0.5], [0.0], [0.0]]))
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.9, 0.999])
+def test_a_projection_lands_on_the_edge_of_the_ball_and_nowhere_nearer_to_where_it_was(alpha: float) -> None:
+    """alpha-adjacency holds with equality, and no other point of the ball is nearer to the old hyperplane."""
+    generator = torch.Generator().manual_seed(7)
+    old = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+    new = drawn_together(old, alpha)
+    for e in range(4):
+        far = max((k for k in range(4) if k != e), key=lambda k: float((old[e] - old[k]).norm()))
+        distance = (old[e] - old[far]).norm()
+        torch.testing.assert_close((new[e] - old[far]).norm(), alpha * distance)
+        inside = torch.randn(200, 6, generator=generator, dtype=torch.float64)
+        inside = old[far] + alpha * distance * inside / inside.norm(dim=1, keepdim=True)
+        assert bool(((inside - old[e]).norm(dim=1) >= (new[e] - old[e]).norm() - 1e-12).all())
+
+
+def test_whole_hyperplanes_come_to_coincide_and_stay_for_alpha_one() -> None:
+    heads = DomainHeads(8, 3)
+    before = [parameter.detach().clone() for parameter in heads.parameters()]
+    heads.project_(1.0, "hyperplane")
+    assert all(torch.equal(p, old) for p, old in zip(heads.parameters(), before, strict=True))
+    for _ in range(500):
+        heads.project_(0.9, "hyperplane")
+    for parameter in heads.parameters():
+        torch.testing.assert_close(parameter.detach()[:1].expand_as(parameter), parameter.detach())
+    assert torch.equal(drawn_together(torch.ones(1, 3), 0.5), torch.ones(1, 3))
 
 
 def test_projection_touches_no_momentum() -> None:

@@ -496,7 +496,7 @@ def test_the_paper_preset_is_the_authors_default() -> None:
     assert paper["sampling"] == "plain"
     assert method == {
         "name": "sa-fas", "alpha": 0.995, "align_epoch": 20, "contrastive_weight": 0.1, "temperature": 0.1,
-        "scaling": "code", "rule": "hyperplane",
+        "scaling": "code", "rule": "hyperplane", "aligned": "direction", "least_heads": 0,
     }  # fmt: skip
     assert augment == {"rotation_deg": 180.0, "scale": (0.2, 1.0), "flip": True, "padding": "zeros"}
     config = preset("paper")

@@ -22,6 +22,7 @@ from torch.nn import functional
 from safas.errors import InputError
 from safas.losses import domain_risks
 
+Aligned = Literal["direction", "hyperplane"]
 ScoreRule = Literal["hyperplane", "probability"]
 SCORE_RULES: tuple[ScoreRule, ...] = get_args(ScoreRule)
 
@@ -61,6 +62,24 @@ def aligned(weight: Float[Tensor, "E D"], alpha: float) -> Float[Tensor, "E D"]:
     turned = functional.normalize(alpha * u + (1 - alpha) * u[farthest], dim=1)
     norms: Tensor = torch.linalg.vector_norm(weight, dim=1, keepdim=True)
     return norms * turned
+
+
+def drawn_together(beta: Float[Tensor, "E K"], alpha: float) -> Float[Tensor, "E K"]:
+    """One PG-IRM projection of whole hyperplanes, in the paper's own metric (Sun et al. 2023).
+
+    beta_e may be no farther than alpha times its present distance from the hyperplane that is farthest from it,
+    far(e) = argmax_{k != e} |beta_e - beta_k|, Euclidean. The point of this ball nearest to beta_e lies on the line
+    between them: beta_e <- alpha * beta_e + (1 - alpha) * beta_far(e), all at once from the old rows. A tie goes to
+    the lower index; alpha = 1 changes nothing, bit for bit. One row alone is returned as it is.
+    """
+    E = beta.shape[0]
+    if E == 1:
+        return beta
+    # Row by row: the usual way by a matrix product loses the small distances of hyperplanes that nearly coincide.
+    distances = torch.stack([torch.linalg.vector_norm(beta - row, dim=1) for row in beta])
+    itself = torch.eye(E, dtype=torch.bool, device=beta.device)
+    farthest = distances.masked_fill(itself, -torch.inf).argmax(dim=1)  # argmax returns the first of equals
+    return alpha * beta + (1 - alpha) * beta[farthest]
 
 
 class DomainHeads(nn.Module):
@@ -110,9 +129,14 @@ class DomainHeads(nn.Module):
         return before
 
     @torch.no_grad()
-    def project_(self, alpha: float) -> None:
-        """One PG-IRM projection in place."""
-        self.weight.copy_(aligned(self.weight, alpha))
+    def project_(self, alpha: float, what: Aligned = "direction") -> None:
+        """One PG-IRM projection in place: of the directions (`aligned`) or of all of (w, b) (`drawn_together`)."""
+        if what == "direction":
+            self.weight.copy_(aligned(self.weight, alpha))
+            return
+        beta = drawn_together(torch.cat([self.weight, self.bias[:, None]], dim=1), alpha)
+        self.weight.copy_(beta[:, :-1])
+        self.bias.copy_(beta[:, -1])
 
     def score(self, features: Float[Tensor, "N D"], rule: ScoreRule = "hyperplane") -> Float[Tensor, "N"]:
         """P(live) in [0, 1], higher = more live.

@@ -6,9 +6,16 @@ from epoch `align_epoch` on, PG-IRM's projection turns every w_e towards the far
 normalised, no projection head.
 
 Where the paper and the authors' code differ, both are here: `scaling` (the paper sums L_sep over the anchors;
-the code takes the mean and multiplies it by tau/0.07) and `rule` (the paper scores with the mean hyperplane,
-the code with the mean of the probabilities). The projection is the code's: on directions, norms kept, biases
-and momentum untouched; the paper measures its distance on beta itself.
+the code takes the mean and multiplies it by tau/0.07), `rule` (the paper scores with the mean hyperplane, the code
+with the mean of the probabilities) and `aligned`. The code's projection is on directions: norms are kept, biases
+untouched, so thresholds may drift apart between domains. The paper measures its distance on beta itself: a beta_e
+is alpha-adjacent when its distance from the farthest other one is at most alpha times what it was. As we read it,
+beta_e is then all of (w_e, b_e), and `aligned = hyperplane` is the projection onto that ball
+(`safas.model.drawn_together`), which draws norms and biases together too. Momentum is untouched in both.
+
+The parts can be switched off one by one: `contrastive_weight = 0` leaves L_sep out, `alpha = 1` leaves the projection
+out. Both: one classifier a domain over shared features. The code has three heads whatever E is; with two domains an
+untrained third one takes part in the alignment and in the score (`least_heads = 3` does the same).
 """
 
 from dataclasses import dataclass
@@ -22,7 +29,7 @@ from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import present_domains, supervised_contrastive
 from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
-from safas.model import DomainHeads, ScoreRule, ScoringNet, mean_cosine
+from safas.model import Aligned, DomainHeads, ScoreRule, ScoringNet, mean_cosine
 
 Scaling = Literal["code", "paper"]
 
@@ -33,22 +40,26 @@ class SaFasConfig:
 
     name: Literal["sa-fas"] = "sa-fas"
     alpha: float = 0.995
-    """in (0, 1]: what a projection keeps of a head's own direction; 1 = no alignment, smaller = faster"""
+    """in (0, 1]: what a projection keeps of a head's own place; 1 = no alignment, smaller = faster"""
     align_epoch: int = 20
     """first epoch (from 0) in which the heads are aligned after every step"""
     contrastive_weight: float = 0.1
-    """lambda >= 0; fits the code's scaling (the paper's sum is about the number of anchors times larger)"""
+    """lambda >= 0; fits the code's scaling (the paper's sum is about the number of anchors times larger); 0 = off"""
     temperature: float = 0.1
     """tau > 0 of the contrastive loss"""
     scaling: Scaling = "code"
     """code: mean over the anchors times tau/0.07; paper: sum over the anchors"""
     rule: ScoreRule = "hyperplane"
     """hyperplane: sigmoid of the mean logit (paper); probability: mean of the sigmoids (code)"""
+    aligned: Aligned = "direction"
+    """direction: of the normals alone (code); hyperplane: norms and biases too (paper, as we read it)"""
+    least_heads: int = 0
+    """>= 0; 3 = the code's three heads: those without a domain are never trained, but aligned and averaged in"""
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha <= 1:
             raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
-        check_not_negative(self, "align_epoch", "contrastive_weight")
+        check_not_negative(self, "align_epoch", "contrastive_weight", "least_heads")
         check_positive(self, "temperature")
 
 
@@ -73,17 +84,24 @@ class SaFas(Method):
                 f"SA-FAS aligns the hyperplanes of at least 2 domains, not {num_domains}",
                 remedy="Give it more source domains, or use the method erm.",
             )
-        self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, num_domains), image_size
+        self.backbone, self.image_size = backbone, image_size
+        self.heads = DomainHeads(dim, max(num_domains, config.least_heads))
         self.config, self.first_aligned_step = config, config.align_epoch * steps_per_epoch
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = (1/E) sum_e R_e + lambda * L_sep, each sample under the head of its own domain."""
         features = self.backbone(batch.images)
         risk, risks = self.heads.risk(features, batch.labels, batch.domains)
-        separability = scaled_separability(features, batch, self.config)
+        total, parts = risk, {"risk": risk}
+        if self.config.contrastive_weight > 0:
+            separability = scaled_separability(features, batch, self.config)
+            total, parts = (
+                risk + self.config.contrastive_weight * separability,
+                {**parts, "contrastive": separability},
+            )
         return StepOutput(
-            total=risk + self.config.contrastive_weight * separability,
-            parts={"risk": risk, "contrastive": separability},
+            total=total,
+            parts=parts,
             features=features,
             logits=self.heads(features),
             risks=risks,
@@ -94,8 +112,8 @@ class SaFas(Method):
         """The projection, from `align_epoch` on. Returns the mean pairwise cosine of the heads before it."""
         with torch.no_grad():
             cosine = mean_cosine(self.heads.weight)
-        if step >= self.first_aligned_step:
-            self.heads.project_(self.config.alpha)
+        if step >= self.first_aligned_step and self.config.alpha < 1:
+            self.heads.project_(self.config.alpha, self.config.aligned)
         return {"head_cosine": cosine}
 
     def scoring_net(self) -> ScoringNet:

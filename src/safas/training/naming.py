@@ -18,7 +18,7 @@ _FIRST: Mapping[str, str] = {
     "augment": "rotation_deg scale flip padding",
     "erm-supcon": "contrastive_weight temperature",
     "sa-fas": "alpha align_epoch contrastive_weight temperature scaling rule",
-    "irm": "penalty_weight penalty_epoch",
+    "irm": "penalty_weight penalty_epoch rescaled",  # its first runs, all without `rescaled`, ran away: named anew
     "vrex": "penalty_weight penalty_epoch",
     "group-dro": "eta",
     "coral": "coral_weight",
