@@ -32,7 +32,7 @@ NAMES = {
 class LaterSaFas(SaFasConfig):
     """SA-FAS as a later version may know it."""
 
-    aligned: str = "weights"
+    later: str = "weights"
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,10 @@ class LaterTraining(TrainConfig):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_runs_of_the_first_version_keep_their_names(name: str) -> None:
+    """All but IRMv1's, which ran away: its loss is divided by the penalty's weight since, by default."""
     for method, wanted in NAMES[name].items():
-        assert run_hash(preset(name, method), PROTOCOL, "digest") == wanted, method
+        kept = run_hash(preset(name, method), PROTOCOL, "digest") == wanted
+        assert kept == (method != "irm"), method
 
 
 def test_a_later_setting_enters_the_name_only_when_it_is_used() -> None:
@@ -57,7 +59,7 @@ def test_a_later_setting_enters_the_name_only_when_it_is_used() -> None:
         return run_hash(replace(config, method=method), PROTOCOL, "digest")
 
     assert name(LaterSaFas(**own)) == wanted
-    assert name(LaterSaFas(**own, aligned="bias")) != wanted
+    assert name(LaterSaFas(**own, later="bias")) != wanted
     later = {field: getattr(config, field) for field in asdict(config)}
     assert run_hash(LaterTraining(**later), PROTOCOL, "digest") == wanted
     assert run_hash(LaterTraining(**later, clip=1.0), PROTOCOL, "digest") != wanted
