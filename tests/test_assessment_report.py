@@ -1,16 +1,290 @@
-"""The whole of report.json: complete, valid, and the same each time."""
+"""The whole of report.json: complete, valid against its schema, right by hand, and what the command makes of it."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import polars as pl
+import pytest
 
 import reports
+from safas import metrics
+from safas.assessment.assess import SCHEMA, Inputs, Settings, assess
+from safas.assessment.operating import parse
+from safas.assessment.reading import read
+from safas.cli import main
+from safas.evaluation import RUN_SCORES, choose, evaluate
+
+SCHEMA_FILE = files("safas.assessment") / "schema.json"
+CSV = """video,label,attack,subject,score
+a,live,,1,0.9
+b,live,,2,0.6
+c,live,,3,0.4
+d,live,,4,0.8
+e,live,,5,
+f,spoof,print,1,0.1
+g,spoof,print,2,0.2
+h,spoof,print,3,0.7
+i,spoof,print,4,0.3
+j,spoof,mask,5,0.55
+k,spoof,mask,1,0.35
+l,spoof,mask,2,
+"""
 
 
-def test_an_example_with_every_part_is_valid_json() -> None:
-    report, rows = reports.example()
+def valid(report: Any) -> Any:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert [name for name, value in report.items() if value is None] == []
+    jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(report)
+    return report
+
+
+def test_an_example_with_every_part_is_valid() -> None:
+    report, rows = reports.example()
+    assert [name for name, value in valid(report).items() if value is None] == []
     assert report["pooled"]["n"] == len(rows.filter(label="spoof").drop_nulls("score"))
+    assert report["schema"] == SCHEMA
+
+
+def test_the_schema_is_one_and_bites() -> None:
+    schema = json.loads(SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    report, _ = reports.example()
+    for change in ({"apcer": 2}, {"surprise": 1}, {"threshold": {"value": None}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**report, **change}, schema)
+    for name in ("schema", "species", "bpcer", "notes"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({key: value for key, value in report.items() if key != name}, schema)
 
 
 def test_the_same_scores_give_the_same_report() -> None:
     assert reports.example()[0] == reports.example()[0]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str]]:
+    """run(*arguments) -> (report.json, what was printed); checks the schema."""
+
+    def command(*arguments: object) -> tuple[Any, str]:
+        out = tmp_path / "out" / "report.html"
+        assert main(["report", *map(str, arguments), "--out", str(out), "--replicates", "50"]) == 0
+        return valid(json.loads(out.with_suffix(".json").read_text())), capsys.readouterr().out
+
+    return command
+
+
+def test_the_headline_by_hand(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    """At 0.5: one print of four passes (.7), one mask of two (.55): APCER 1/2, pooled 2/6; one live of four lost (.4):
+    1/4. ACER (1/2 + 1/4)/2, HTER (1/3 + 1/4)/2. AUC: .9 and .8 beat all six, .6 beats five, .4 four: 21/24. EER: live
+    lost against attacks accepted from above: (4/4, 0) .9 .8 then (2/4, 0), .7: (2/4, 1/6), .6: (1/4, 1/6),
+    .55: (1/4, 2/6): on the line between, 1/4. No response: 1 of 7 attacks, 1 of 5 live.
+    With no attack accepted the live above .7 pass: BPCER10, 20 and 100 are 1/2.
+    """
+    path = tmp_path / "scores.csv"
+    path.write_text(CSV)
+    report, told = run(path, "--operating-point", "threshold=0.5")
+    assert report["threshold"] == {
+        "value": 0.5, "chosen_on": "stated value 0.5", "rule": "threshold=0.5", "oracle": False
+    }  # fmt: skip
+    species = {name: (one["n"], one["errors"], one["apcer"]) for name, one in report["species"].items()}
+    assert species == {"mask": (2, 1, 0.5), "print": (4, 1, 0.25)}
+    assert (report["worst_species"], report["apcer"], report["apcer_pooled"]) == ("mask", 0.5, 2 / 6)
+    assert [report["bpcer"][key] for key in ("n", "errors", "rate")] == [4, 1, 0.25]
+    assert report["bpcer_at_apcer"] == {"0.1": 0.5, "0.05": 0.5, "0.01": 0.5}
+    assert (report["acer"], report["hter"]) == (0.375, pytest.approx(7 / 24))
+    assert (report["auc"], report["eer"]) == (21 / 24, 0.25)
+    assert (report["apnrr"], report["bpnrr"]) == (1 / 7, 1 / 5)
+    assert report["ece"] is not None
+    assert "APCER mask (worst" in told
+    assert "50.0" in told
+
+
+def test_the_threshold_comes_from_dev_and_a_report_without_is_an_oracle(
+    tmp_path: Path, run: Callable[..., tuple[Any, str]]
+) -> None:
+    path, dev = tmp_path / "scores.csv", tmp_path / "dev.csv"
+    path.write_text(CSV)
+    dev.write_text("label,score\nlive,0.9\nlive,0.8\nspoof,0.2\nspoof,0.1\n")
+    report, _ = run(path, "--dev", dev)
+    assert report["threshold"]["value"] == pytest.approx(0.5)
+    assert report["threshold"]["chosen_on"] == "pooled EER of dev (dev.csv)"
+    assert not report["threshold"]["oracle"]
+    report, told = run(path)
+    assert report["threshold"]["oracle"]
+    assert report["threshold"]["chosen_on"].startswith("oracle: pooled EER of the test")
+    assert "WARNING: The threshold was chosen on the test scores themselves" in told
+
+
+def run_scores(target: float, epochs: tuple[int, ...] = (1, 2)) -> pl.DataFrame:
+    """A run's score file: north and south are sources, west is the target; epoch 2 is the better on dev."""
+    parts = []
+    for epoch in epochs:
+        for role, seed, domain in (("source-dev", 1, None), ("target", 2, "west")):
+            rows = reports.table(seed, 12, first=100 * seed).drop_nulls("score")
+            shift = 0.5 * rows["score"] + 0.25 * (epoch - 1) + target * (role == "target")
+            kinds = (
+                pl.when(pl.col("attack") == "replay").then(pl.lit("replay_video")).otherwise(pl.col("attack"))
+            )
+            parts.append(
+                rows.with_columns(
+                    (shift * (pl.col("label") == "live") + 0.3 * pl.col("score")).clip(0, 1).alias("score"),
+                    kinds.alias("attack"), pl.lit(epoch).alias("epoch"), pl.lit(role).alias("role"),
+                    pl.lit("r").alias("run"), pl.lit(0).alias("seed"), pl.lit("test").alias("split"),
+                    (pl.lit(domain) if domain else pl.col("domain")).alias("domain"),
+                ).select(*RUN_SCORES)
+            )  # fmt: skip
+    return pl.concat(parts)
+
+
+def test_a_runs_own_scores_need_nothing_else(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    """Epoch, threshold, HTER and AUC are those of `safas evaluate`."""
+    scores = run_scores(0.05)
+    scores.write_parquet(tmp_path / "scores.parquet")
+    theirs = evaluate(scores, replicates=5)["chosen"]
+    for path in (tmp_path / "scores.parquet", tmp_path):
+        report, _ = run(path)
+        assert report["threshold"]["value"] == pytest.approx(theirs["threshold"]["value"], abs=1e-12)
+        assert (report["hter"], report["auc"]) == pytest.approx((theirs["hter"], theirs["auc"]))
+        assert {name: one["apcer"] for name, one in report["species"].items()} == theirs["apcer"]
+        assert f"epoch {theirs['epoch']}" in report["data"]["test"]["chosen"]
+        assert report["data"]["dev"]["domains"] == ["north", "south"]
+        assert report["data"]["test"]["domains"] == ["west"]
+    assert choose(scores.filter(role="source-dev")).epoch == 2
+    report, _ = run(tmp_path, "--epoch", "1")
+    assert "epoch 1: stated" in report["data"]["test"]["chosen"]
+
+
+def test_every_option_at_once(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, shift in ((one, 0.0), (other, 0.1)):
+        folder.mkdir()
+        run_scores(shift).write_parquet(folder / "scores.parquet")
+    own = tmp_path / "own.csv"
+    own.write_text("score\n" + "\n".join(str(0.5 + i / 200) for i in range(60)))
+    report, told = run(
+        one, "--against", other, "--by", "domain", "subject", "--risk", "apcer=0.2", "bpcer=0.3",
+        "--own-live", own, "--own-bpcer", "0.1", "--operating-point", "apcer=0.1", "--title", "Door 7",
+    )  # fmt: skip
+    assert report["comparison"]["matched"] == report["data"]["test"]["presentations"]
+    assert (list(report["breakdowns"]), report["title"]) == (["domain", "subject"], "Door 7")
+    assert report["own_live"]["rank"] == 6
+    assert report["decision"]["risks"] == {"apcer": 0.2, "bpcer": 0.3}
+    for words in ("a against b", "by subject", "McNemar", "own live videos", "Door 7", "written: "):
+        assert words in told
+
+
+def test_the_full_system_from_a_csv(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(
+        "label,attack,score,matcher_score\nlive,,0.9,0.8\nlive,,0.9,0.1\nspoof,print,0.9,0.7\nspoof,print,0.1,1\n"
+    )
+    report, told = run(path, "--operating-point", "threshold=0.5", "--matcher-threshold", "0.6")
+    assert (report["matcher"]["frr"]["rate"], report["matcher"]["iapar"], report["matcher"]["riapar"]) == (
+        0.5,
+        0.5,
+        1,
+    )
+    assert "RIAPAR 100.0 %" in told
+
+
+def test_turned_scores_give_the_turned_report(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    rows = reports.table(0, 20).select("video", "label", "attack", "subject", "score")
+    rows.write_csv(tmp_path / "plain.csv")
+    rows.with_columns((1 - pl.col("score")).alias("score")).write_csv(tmp_path / "turned.csv")
+    plain, _ = run(tmp_path / "plain.csv")
+    turned, told = run(tmp_path / "turned.csv", "--higher-is-spoof")
+    for name in ("apcer", "hter", "auc", "eer"):
+        assert turned[name] == pytest.approx(plain[name])
+    assert "turned round" in told
+    _, told = run(tmp_path / "turned.csv")
+    assert "ALARM: turned.csv: attacks score higher than bona fide" in told
+    assert "--higher-is-spoof" in told
+
+
+@pytest.mark.parametrize("kept", ["live", "spoof"])
+def test_one_class_alone_has_its_own_rate_and_no_other(
+    tmp_path: Path, kept: str, run: Callable[..., tuple[Any, str]]
+) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("\n".join(line for line in CSV.splitlines() if f",{kept}," in line or "label" in line))
+    report, told = run(path, "--operating-point", "threshold=0.5")
+    assert (report["auc"], report["eer"], report["hter"], report["curves"], report["intervals"]) == (
+        None,
+    ) * 5
+    assert report["bpcer"]["rate"] == (0.25 if kept == "live" else None)
+    assert report["apcer"] == (0.5 if kept == "spoof" else None)
+    assert "WARNING: No " in told
+
+
+REFUSED = {
+    "no such column": (["--by", "lens"], "lens: no such column"),
+    "no operating point": (["--operating-point", "far=1"], "no operating point"),
+    "one risk": (["--risk", "apcer=0.1"], "two risks are needed"),
+    "risk without dev": (["--risk", "apcer=0.1", "bpcer=0.1"], "need dev scores"),
+    "no matcher": (["--matcher-threshold", "0.5"], "no column 'matcher_score'"),
+    "no replicates": (["--replicates", "0"], "0 replicates"),
+    "no epoch": (["--epoch", "3"], "no epochs"),
+    "dev is not there": (["--dev", "nowhere.csv"], "nowhere.csv: no such file"),
+    "against is not there": (["--against", "nowhere.csv"], "nowhere.csv: no such file"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, words = REFUSED[name]
+    path = tmp_path / "scores.csv"
+    path.write_text(CSV)
+    assert main(["report", str(path), "--out", str(tmp_path / "o" / "r.html"), *arguments]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("safas: error: ")
+    assert words in line
+    assert line.count("\n") == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["scores.csv"]
+
+
+@pytest.mark.parametrize("text", ["label,score\nlive,\nspoof,\n", "label,score\nlive,0.5\n"])
+def test_scores_that_allow_no_threshold(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    assert main(["report", str(path), "--out", str(tmp_path / "o" / "r.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_report_needs_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text(CSV)
+    script = (
+        "import sys; from safas.cli import main\n"
+        f"code = main(['report', {str(tmp_path / 's.csv')!r}, '--out', {str(tmp_path / 'r.html')!r}])\n"
+        "assert not {'torch', 'sklearn'} & set(sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_headline_numbers_are_the_metrics_on_a_million_rows(tmp_path: Path) -> None:
+    rows = pl.concat([reports.table(seed, 120, first=120 * seed) for seed in range(4)])
+    many = pl.concat([rows] * 240).with_row_index("id")
+    many = many.with_columns((pl.col("video") + "/" + pl.col("id").cast(pl.String)).alias("video"))
+    assert len(many) > 1_000_000
+    many.select("video", "label", "attack", "subject", "score").write_parquet(tmp_path / "s.parquet")
+    report = valid(
+        assess(Inputs(read(tmp_path / "s.parquet")[0]), Settings(parse("threshold=0.5"), replicates=20))
+    )
+    answered = many.drop_nulls("score")
+    both = {"scores": answered["score"].to_numpy(), "live": (answered["label"] == "live").to_numpy()}
+    assert report["hter"] == pytest.approx(metrics.hter(**both, threshold=0.5), abs=1e-12)
+    assert report["auc"] == pytest.approx(metrics.auc(**both), abs=1e-12)
+    assert report["bpnrr"] == pytest.approx(
+        rows.filter(label="live")["score"].null_count() / len(rows.filter(label="live"))
+    )
+    low, high = report["intervals"]["auc"]
+    assert low < report["auc"] < high

@@ -64,7 +64,9 @@ def nonresponse(table: pl.DataFrame, threshold: float) -> Json:
     attacks, lives = (table.filter(pl.col("label") == label) for label in ("spoof", "live"))
     missing = table.filter(pl.col("score").is_null())
     reasons = (
-        missing["reason"].fill_null("not said") if "reason" in table.columns else pl.Series(dtype=pl.String)
+        missing["reason"].cast(pl.String).fill_null("not said")
+        if "reason" in table.columns
+        else pl.Series(dtype=pl.String)
     )
     counts = reasons.value_counts(name="n").sort("n", descending=True).rows() if len(reasons) else []
     turned = rejected_cell(lives, threshold)["errors"] + lives["score"].null_count()

@@ -10,6 +10,7 @@ from safas.assessment.notes import ALARM, NOTE, WARNING, Note
 from safas.assessment.presentations import COLUMNS, UNNAMED, Presentations
 from safas.assessment.raw import Raw, read_raw
 from safas.assessment.runs import is_run, of_run
+from safas.assessment.system import MATCHER
 from safas.errors import TableError
 from safas.table import SPLITS
 
@@ -54,6 +55,8 @@ def _presentations(raw: Raw, path: Path, live_only: bool) -> Presentations:
         )
     labels, meaning = spelling.labels(table["label"], where)
     values = spelling.numbers(table[score], where).alias("score")
+    if MATCHER in table.columns:
+        table = table.with_columns(spelling.numbers(table[MATCHER], where))
     columns = tuple(raw.table.columns)
     table = _with_all(table.drop(score).with_columns(labels.alias("label"), values))
     _check_attacks(table, where)

@@ -98,16 +98,8 @@ def numbers(values: pl.Series, where: str) -> pl.Series:
 
     Raises TableError naming the first row that holds something else, or an infinity.
     """
-    if values.dtype == pl.String:
-        words = values.str.strip_chars()
-        words = words.set(words.str.to_lowercase().is_in(NOTHING), None)
-        if words.str.contains(",", literal=True).any() and not words.str.contains(".", literal=True).any():
-            words = words.str.replace(",", ".", literal=True)
-        found = words.cast(pl.Float64, strict=False)
-        wrong = found.is_null() & words.is_not_null()
-    else:
-        words, found = values, values.cast(pl.Float64, strict=False)
-        wrong = pl.Series([False] * len(values)) if values.dtype.is_numeric() else values.is_not_null()
+    words, found = _cast(values)
+    wrong = found.is_null() & words.is_not_null()
     found = found.fill_nan(None)
     wrong = wrong | found.is_infinite().fill_null(False)
     if wrong.any():
@@ -118,3 +110,16 @@ def numbers(values: pl.Series, where: str) -> pl.Series:
             remedy="Leave it empty where there was no response.",
         )
     return found.alias(values.name)
+
+
+def _cast(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The values as they stand, null for what stands for nothing, and as numbers, null where they are none."""
+    if values.dtype.is_numeric():
+        return values, values.cast(pl.Float64)
+    if values.dtype != pl.String:
+        return values, pl.Series(values.name, [None] * len(values), dtype=pl.Float64)
+    words = values.str.strip_chars()
+    words = words.set(words.str.to_lowercase().is_in(NOTHING), None)
+    if words.str.contains(",", literal=True).any() and not words.str.contains(".", literal=True).any():
+        words = words.str.replace(",", ".", literal=True)
+    return words, words.cast(pl.Float64, strict=False)

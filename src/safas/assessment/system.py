@@ -12,6 +12,9 @@ import polars as pl
 
 from safas.assessment import rates
 from safas.assessment.intervals import cell
+from safas.errors import InputError
+
+MATCHER = "matcher_score"  # column: higher = more alike the enrolled person
 
 DEFINITION = (
     "The full system accepts when the liveness score and the matcher's score both reach their thresholds. IAPAR: "
@@ -21,8 +24,17 @@ DEFINITION = (
 
 
 def full_system(table: pl.DataFrame, threshold: float, matcher_threshold: float) -> dict[str, Any]:
-    """The part `matcher` of docs/report.md; the table has a column `matcher_score`, accepted when >= the threshold."""
-    passed = (pl.col("score") >= threshold) & (pl.col("matcher_score") >= matcher_threshold)
+    """The part `matcher` of docs/report.md; a face is accepted when its MATCHER column is >= the threshold.
+
+    Raises InputError without that column.
+    """
+    if MATCHER not in table.columns:
+        raise InputError(
+            f"no column {MATCHER!r}",
+            where="--matcher-threshold",
+            remedy="Add the face recogniser's score of each presentation against the enrolled person.",
+        )
+    passed = (pl.col("score") >= threshold) & (pl.col(MATCHER) >= matcher_threshold)
     table = table.with_columns(passed.fill_null(False).alias("_in"))
     lives = table.filter(pl.col("label") == "live")
     frr = cell(int((~lives["_in"]).sum()), len(lives), subjects=rates.subjects(lives))

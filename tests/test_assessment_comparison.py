@@ -1,0 +1,108 @@
+"""Two systems side by side: McNemar by enumeration, paired intervals against unpaired ones, joins by name."""
+
+from dataclasses import replace
+from math import comb
+
+import numpy as np
+import polars as pl
+import pytest
+
+import reports
+from safas.assessment.comparison import System, compare, mcnemar
+from safas.assessment.operating import parse
+from safas.errors import InputError
+
+FIXED = parse("threshold=0.5")
+
+
+def system(rows: pl.DataFrame, file: str, threshold: float = 0.5) -> System:
+    return System(reports.presentations(rows, file), None, threshold, "stated", oracle=False)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (3, 9), (10, 10), (40, 21), (0, 6)])
+def test_mcnemar_by_enumeration(only_a: int, only_b: int) -> None:
+    """Twice the chance that a fair coin falls so often on the rarer side or less, at most 1."""
+    n, rarer = only_a + only_b, min(only_a, only_b)
+    chance = sum(comb(n, k) for k in range(rarer + 1)) / 2**n
+    assert mcnemar(only_a, only_b) == pytest.approx(min(2 * chance, 1))
+
+
+def test_mcnemar_by_hand() -> None:
+    """Six against none: 2 / 2^6."""
+    assert mcnemar(0, 6) == pytest.approx(1 / 32)
+
+
+ROWS = reports.table(0, 30).drop_nulls("score")
+NOISY = ROWS.with_columns(
+    (pl.col("score") + np.random.default_rng(1).normal(0, 0.05, len(ROWS))).alias("score")
+)
+
+
+def test_the_counts_and_differences_by_counting() -> None:
+    made = compare(system(ROWS, "a"), system(NOISY, "b"), FIXED, 200, 0)
+    attacks = (ROWS["label"] == "spoof").to_numpy()
+    a, b = ROWS["score"].to_numpy() >= 0.5, NOISY["score"].to_numpy() >= 0.5
+    of_attacks = next(one for one in made["mcnemar"] if one["what"] == "attacks")
+    assert of_attacks["only_a_right"] == np.sum(~a & b & attacks)
+    assert of_attacks["only_b_right"] == np.sum(a & ~b & attacks)
+    assert of_attacks["both_right"] + of_attacks["both_wrong"] == np.sum((a == b) & attacks)
+    pooled = next(row for row in made["rows"] if row["name"] == "APCER, pooled")
+    assert pooled["difference"] == pytest.approx(a[attacks].mean() - b[attacks].mean())
+    assert [one["what"] for one in made["mcnemar"]] == ["bona fide", "attacks", "mask", "print", "replay"]
+
+
+def test_pairing_narrows_the_interval() -> None:
+    """b is a with a little noise: their errors are nearly the same, and so are those of each draw of people."""
+    paired = compare(system(ROWS, "a"), system(NOISY, "b"), FIXED, 300, 0)
+    apart = compare(system(ROWS, "a"), system(reports.table(7, 30).drop_nulls("score").join(
+        ROWS.select("video"), on="video"), "b"), FIXED, 300, 0)  # fmt: skip
+
+    def width(made: dict) -> float:
+        low, high = next(row for row in made["rows"] if row["name"] == "AUC")["interval"]
+        return float(high - low)
+
+    assert width(paired) < width(apart) / 3
+
+
+def test_a_better_system_is_called_better_and_a_copy_undecided() -> None:
+    live = pl.col("label") == "live"
+    better = ROWS.with_columns((pl.col("score") + pl.when(live).then(0.3).otherwise(-0.3)).alias("score"))
+    made = compare(system(ROWS, "a"), system(better, "b"), FIXED, 200, 0)
+    assert {row["name"]: row["better"] for row in made["rows"]}.items() >= {"HTER": "b", "AUC": "b"}.items()
+    turned = compare(system(better, "a"), system(ROWS, "b"), FIXED, 200, 0)
+    assert {row["name"]: row["better"] for row in turned["rows"]}.items() >= {"HTER": "a", "AUC": "a"}.items()
+    same = compare(system(ROWS, "a"), system(ROWS, "b"), FIXED, 200, 0)
+    assert {row["better"] for row in same["rows"]} == {"undecided"}
+    assert {one["p"] for one in same["mcnemar"]} == {1}
+
+
+def test_the_chance_of_calling_equal_systems_different_is_small() -> None:
+    """Two systems with independent noise on the same people: at 95 % about 1 in 20 is called different, not more."""
+    rng, called = np.random.default_rng(3), 0
+    for seed in range(60):
+        rows = reports.table(seed, 25).drop_nulls("score")
+        noise = [pl.Series(rng.normal(0, 0.3, len(rows))) for _ in range(2)]
+        a, b = (
+            system(rows.with_columns(rows["score"] + one), name)
+            for one, name in zip(noise, "ab", strict=True)
+        )
+        made = compare(a, b, FIXED, 200, 0)
+        called += next(row for row in made["rows"] if row["name"] == "HTER")["better"] != "undecided"
+    assert called <= 8  # P(Binomial(60, 0.05) > 8) = 0.2 %
+
+
+def test_what_does_not_match_is_counted() -> None:
+    made = compare(system(ROWS, "a"), system(NOISY.sort("score").tail(len(ROWS) - 7), "b"), FIXED, 20, 0)
+    assert (made["matched"], made["unmatched_a"], made["unmatched_b"]) == (len(ROWS) - 7, 7, 0)
+
+
+def test_what_cannot_be_compared() -> None:
+    a = system(ROWS, "a")
+    with pytest.raises(InputError, match="share no live or no spoof"):
+        compare(a, system(ROWS.with_columns(pl.col("video") + "x"), "b"), FIXED, 20, 0)
+    turned = pl.when(pl.col("label") == "live").then(pl.lit("spoof")).otherwise(pl.lit("live"))
+    with pytest.raises(InputError, match="another label"):
+        compare(a, system(ROWS.with_columns(turned.alias("label")), "b"), FIXED, 20, 0)
+    unnamed = reports.presentations(ROWS.with_columns(pl.lit(None, pl.String).alias("video")), "c")
+    with pytest.raises(InputError, match=r"c: .*by the name"):
+        compare(a, replace(a, test=unnamed), FIXED, 20, 0)
