@@ -72,7 +72,7 @@ def test_settings_from_before_a_setting_was_known_are_read_with_its_default(
     monkeypatch.setitem(CONFIGS, "sa-fas", LaterSaFas)
     read = config_from_json(written).method
     assert isinstance(read, LaterSaFas)
-    assert (read.alpha, read.aligned) == (0.99, "weights")
+    assert (read.alpha, read.later) == (0.99, "weights")
 
 
 def test_the_name_tells_settings_protocols_and_data_apart() -> None:
