@@ -72,7 +72,7 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, write_video: Write) -> Finished:
-    """Crops of 32 pixels of ramps that rise or fall, and SA-FAS at that after two epochs."""
+    """Crops of 32 pixels of ramps that rise or fall, and SA-FAS after the epochs that it needs to tell them."""
     import tiny  # here, so that tests of small things need not wait for torch
     from safas.benchmark import prepared_samples
     from safas.prepare import PrepareConfig, prepare
@@ -83,9 +83,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_video: Write) -> Fi
     root = tiny.data_set(tmp_path_factory.mktemp("data"), write_video)
     prepared, runs = root.parent / "prepared", tmp_path_factory.mktemp("runs")
     samples = read_source("table", root)
-    config = PrepareConfig(size=32, frames=2, workers=1)
-    prepare(samples, root, prepared, config, read_boxes("table", root, samples), progress=False)
-    settings = replace(preset("demo"), image_size=32, epochs=2, batch=6, threads=1)
+    cropping = PrepareConfig(size=32, frames=2, workers=1)
+    prepare(samples, root, prepared, cropping, read_boxes("table", root, samples), progress=False)
+    config = preset("demo")
+    augment = replace(config.augment, flip=False)  # a ramp in a mirror is of the other class
+    settings = replace(config, augment=augment, image_size=32, epochs=8, batch=6, threads=1, evaluate_every=4)
     data = source_data(parse("north,south->west"), prepared_samples(prepared))
     return Finished(train(settings, data, prepared, runs, progress=False), prepared)
 

@@ -82,6 +82,9 @@ def test_an_unknown_command_is_an_error(command: str, capsys: pytest.CaptureFixt
         ["train", "prepared", "--protocol", "a->b"],
         ["evaluate", "run", "prepared"],
         ["benchmark", "prepared"],
+        ["export", "run", "prepared"],
+        ["predict", "bundle", "clip.mp4"],
+        ["doctor"],
         ["demo"],
     ],
 )

@@ -33,6 +33,7 @@ CARD: Final = "MODEL_CARD.md"
 
 Precision = Literal["fp32", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 FileName = Literal["model.onnx", "model.int8.onnx", "clusters.npz", "face_detector.onnx", "MODEL_CARD.md"]
@@ -84,11 +85,14 @@ class Policy(_Part):
 
 
 class Rate(_Part):
-    """A share with its 95 % interval; None where there are too few people for one."""
+    """errors / n, with the 95 % interval that takes presentations as independent (Clopper and Pearson)."""
 
     value: Share
-    low: Share | None = None
-    high: Share | None = None
+    low: Share
+    high: Share
+    errors: Count
+    n: Count
+    people: Count | None  # whose presentations they are
 
 
 class OperatingPoint(_Part):
@@ -96,7 +100,7 @@ class OperatingPoint(_Part):
 
     name: Name
     threshold: float
-    apcer: Rate  # of the worst species
+    apcer: Mapping[Name, Rate]  # by species
     worst_species: Name
     bpcer: Rate
     chosen_on: Name
@@ -107,14 +111,19 @@ class Band(_Part):
 
     pass_at: float
     deny_below: float
-    rule: Name
+    pass_risk: Share  # of an attack of the worst species that passes
+    deny_risk: Share  # of a live person who is denied
+    confidence: Share
+    pass_guaranteed: bool  # whether source validation is large enough to say so with that confidence
+    deny_guaranteed: bool
+    statements: tuple[Name, ...]  # in words: passing, denying, under which assumptions
 
 
 class Calibration(_Part):
-    """P(live) for equally many live faces and attacks = sigmoid(slope * logit(score) + intercept)."""
+    """P(live) for equally many live faces and attacks: `safas.assessment.calibration.Platt` on the score's logit."""
 
     slope: Annotated[float, Field(gt=0)]
-    intercept: float
+    offset: float
     rule: Name
 
 

@@ -16,7 +16,10 @@ _WARM_UP = 5  # first frames, which many cameras expose badly
 
 def camera_frames(index: int, seconds: float = SECONDS) -> list[Image]:
     """The frames of one presentation, uint8 RGB. Raises MediaError when the camera does not answer."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it in one line
     camera = cv2.VideoCapture(index)
+    cv2.utils.logging.setLogLevel(level)
     try:
         frames = list(_frames(camera, seconds)) if camera.isOpened() else []
     finally:

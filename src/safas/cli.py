@@ -10,7 +10,7 @@ import tyro
 
 from safas import __version__
 from safas.commands.common import typed
-from safas.errors import SafasError
+from safas.errors import InputError, SafasError
 
 COMMANDS = {
     "demo": "simulate, train ERM and SA-FAS, test on an unseen domain, and write a report: start here",
@@ -21,7 +21,11 @@ COMMANDS = {
     "evaluate": "score a run on the domain it has never seen",
     "benchmark": "train and evaluate methods x protocols x seeds, and print one table",
     "report": "error rates of anyone's scores in the style of ISO/IEC 30107-3, with intervals and warnings",
+    "export": "turn a run into a bundle: a folder with the network as ONNX and all that a decision needs",
+    "predict": "judge images, videos or a camera by a bundle: live, spoof, unsure or no face",
+    "doctor": "say what of safas works on this machine, and what to do about the rest",
 }
+_BARE = ("predict", "doctor")  # what needs nothing beyond the base packages
 _ABOUT = "Tell a live face from a spoofed one in places the model has never seen (SA-FAS, CVPR 2023)."
 _STYLE = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone, tyro.conf.AvoidSubcommands)
 FAILED, STOPPED = 2, 130  # exit codes: a user's error; Ctrl-C
@@ -55,9 +59,25 @@ def _parse(arguments: list[str]) -> Any:
     if not arguments or arguments[0] not in COMMANDS:
         return _parse_top(arguments)
     name, rest = arguments[0], arguments[1:]
-    module = importlib.import_module(f"safas.commands.{name}")
+    module = _module(name)
     command = module.command_class(rest) if hasattr(module, "command_class") else module.Command
     return tyro.cli(command, prog=f"safas {name}", args=rest, config=_STYLE)
+
+
+def _module(name: str) -> Any:
+    """The command's module. Raises InputError when a package that it needs is not installed."""
+    try:
+        return importlib.import_module(f"safas.commands.{name}")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if name in _BARE or missing in ("", "safas"):
+            raise
+        extra = "serve" if name == "serve" else "train"
+        raise InputError(
+            f"needs the package {missing}, which is not installed",
+            where=f"safas {name}",
+            remedy=f'Install what it needs: pip install "safas[{extra}]"',
+        ) from error
 
 
 def _parse_top(arguments: list[str]) -> Any:

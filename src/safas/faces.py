@@ -172,16 +172,28 @@ def yunet_weights() -> Path:
 
     Raises InputError, saying what to do, when none can be had.
     """
+    path = local_yunet()
+    if path is None:
+        path = _cached_yunet()
+        _download(YUNET_URL, YUNET_SHA256, path)
+    elif not path.is_file():
+        raise InputError(
+            "no such file", where=str(path), remedy=f"{YUNET_ENV} must name the YuNet ONNX file."
+        )
+    return path
+
+
+def local_yunet() -> Path | None:
+    """The file that SAFAS_FACE_DETECTOR names, there or not; else the cached one; None when that is not there."""
     if named := os.environ.get(YUNET_ENV):
-        if not Path(named).is_file():
-            raise InputError(
-                "no such file", where=named, remedy=f"{YUNET_ENV} must name the YuNet ONNX file."
-            )
         return Path(named)
-    target = Path.home() / _CACHE / "yunet_n_dynamic.onnx"
-    if not (target.is_file() and _sha256(target.read_bytes()) == YUNET_SHA256):
-        _download(YUNET_URL, YUNET_SHA256, target)
-    return target
+    cached = _cached_yunet()
+    whole = cached.is_file() and _sha256(cached.read_bytes()) == YUNET_SHA256
+    return cached if whole else None
+
+
+def _cached_yunet() -> Path:
+    return Path.home() / _CACHE / "yunet_n_dynamic.onnx"
 
 
 def _download(url: str, sha256: str, target: Path) -> None:

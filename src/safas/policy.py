@@ -2,24 +2,11 @@
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from safas.assessment.calibration import logit, sigmoid
 from safas.bundle import Bundle, Model
 from safas.verdict import Label, Reason
-
-_EDGE = 1e-7  # a network in single precision can say exactly 0 or 1
-
-
-def logit(scores: ArrayLike) -> NDArray[np.float64]:
-    """log(s / (1 - s)) of scores in [0, 1]; finite at the ends too, where it is about +-16."""
-    inside = np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
-
-
-def sigmoid(logits: ArrayLike) -> NDArray[np.float64]:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64))))
 
 
 def fused(frame_scores: ArrayLike) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from safas.assessment.calibration import Platt
 from safas.bundle import CLUSTERS, DETECTOR, Model, OpenBundle, Precision, open_bundle, sha256
 from safas.camera import camera_frames
 from safas.clip import Detector, all_faces_of_clip, same_face, turned
@@ -21,7 +22,7 @@ from safas.errors import BundleError, InputError
 from safas.faces import Face, Image, face_crop
 from safas.familiarity import Clusters
 from safas.media import evenly_spaced, middles
-from safas.policy import fused, judged, logit, sigmoid
+from safas.policy import fused, judged
 from safas.verdict import Reason, Verdict
 
 Source = Image | str | Path | Sequence[Image] | int  # image, path of an image or video, frames, camera
@@ -142,7 +143,7 @@ class Predictor:
             seen,
             label=label,
             score=score,
-            probability=float(sigmoid(calibration.slope * logit(score) + calibration.intercept)),
+            probability=float(Platt(calibration.slope, calibration.offset, on_logit=True)(score)),
             nearest_domain=nearest[0],
             distance=nearest[1],
             reasons=(reason, *_asides(crops)),

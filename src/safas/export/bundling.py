@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf
 
+from safas.assessment.risk import Risks
 from safas.bundle import (
     BUNDLE_VERSION,
     CARD,
@@ -34,21 +34,17 @@ from safas.bundle import (
 from safas.detectors import DETECTORS
 from safas.errors import InputError
 from safas.export.card import model_card
-from safas.export.fixing import band, calibration, operating_points
-from safas.export.graph import Run, differences, quantised, runner, to_onnx
+from safas.export.changes import change_of
+from safas.export.deciding import QUANTILE, clusters_of, model_of
+from safas.export.graph import differences, quantised, runner, to_onnx
 from safas.export.seen import Seen, look_at
 from safas.familiarity import Clusters
 from safas.files import write_file
-from safas.metrics import auc, bpcer_at_apcer, hter
-from safas.policy import fused
 from safas.signing import sign
-from safas.table import is_live
 
-QUANTILE = 0.99  # share of source validation that is familiar
 LEAST_SHARE = 0.5  # of the frames looked at must show the face
-_WORST_AUC = 0.005  # what 8 bits may cost on source validation
+_MOST_LOST = 0.005  # of AUC on source validation, by 8 bits
 _CALIBRATION_CROPS, _PARITY_CROPS = 128, 64
-_INT8 = "the 8-bit model"
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,18 @@ class ExportConfig:
     """also a model in 8 bits, where it costs at most half a point of AUC on source validation"""
     detector: Literal["same", "yunet", "uniface"] = "same"
     """that finds faces in the field; same: that of the crops, or yunet where their boxes came from a table"""
+    apcer: float = 0.05
+    """highest share of attacks, of the worst species, that may pass: it sets from which score on a face is live"""
+    bpcer: float = 0.05
+    """highest share of live faces that may be denied: it sets below which score a face is spoof"""
+    confidence: float = 0.95
+    """with which both shall hold, where source validation is large enough for a guarantee"""
     sign: Path | None = None
-    """Ed25519 private key (PEM) to sign the bundle with"""
+    """Ed25519 private key (PEM) to sign the bundle with; safas export --new-key FILE makes one"""
+
+    def risks(self) -> Risks:
+        """The two shares and the confidence. Raises InputError unless each lies between 0 and 1."""
+        return Risks(self.apcer, self.bpcer, self.confidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +97,22 @@ def export(
     does.
     """
     _refuse_other_use(out)
+    config.risks()
     seen = look_at(run_dir, prepared, progress)
     made = _Made()
     crop = _crop(seen, config, made)
     graph = to_onnx(seen.net, seen.dev.images.shape[1])
     run = runner(graph)
     apart = differences(seen.net, run, _evenly(seen.dev.images, _PARITY_CROPS))
-    clusters, names = _clusters(seen, run)
-    made.files[CLUSTERS] = clusters.to_bytes()
-    made.files[MODEL] = graph
-    made.models["fp32"] = _model(MODEL, seen, run, clusters)
+    clusters, names = clusters_of(seen.train, run)
+    made.files |= {CLUSTERS: clusters.to_bytes(), MODEL: graph}
+    made.models["fp32"] = model_of(MODEL, seen.dev, run, clusters, config.risks())
     if config.int8:
-        _add_int8(made, seen, graph, clusters)
+        _add_int8(made, seen, graph, clusters, config)
     bundle = _contract(seen, made, crop, names)
+    bundle = _with_digests(bundle, made)
     made.files[CARD] = model_card(bundle).encode()
-    bundle = bundle.model_copy(update={"files": {name: sha256(data) for name, data in made.files.items()}})
+    bundle = _with_digests(bundle, made)
     _write(out, bundle, made.files, config.sign)
     return ExportReport(out, bundle, apart)
 
@@ -125,7 +132,8 @@ def _crop(seen: Seen, config: ExportConfig, made: _Made) -> Crop:
     else:
         if digest not in (None, sha256(weights)):
             raise InputError("another face detector here than the one that made the crops", where=str(find()))
-        made.files[DETECTOR] = weights
+        if name == "yunet":  # uniface looks its file up by itself
+            made.files[DETECTOR] = weights
         digest = sha256(weights)
     if used != name:
         made.notes.append(
@@ -135,57 +143,17 @@ def _crop(seen: Seen, config: ExportConfig, made: _Made) -> Crop:
     return Crop(detector=name, detector_sha256=digest, boxes_in_training=used, **how)
 
 
-def _model(file: FileName, seen: Seen, run: Run, clusters: Clusters) -> Model:
-    """What this graph's own scores on source validation decide."""
-    scores, _, features = run(seen.dev.images)
-    videos = list(zip(seen.dev.first, seen.dev.first + seen.dev.count, strict=True))
-    dev = seen.dev.videos.with_columns(
-        score=np.array([fused(scores[start:end]) for start, end in videos]),
-    )
-    distances = [clusters.nearest(features[start:end])[1] for start, end in videos]
-    points = operating_points(dev)
-    values, live = dev["score"].to_numpy(), is_live(dev)
-    return Model(
-        file=file,
-        threshold=points[0].threshold,
-        operating_points=points,
-        band=band(dev),
-        calibration=calibration(dev),
-        distance_limit=float(np.quantile(distances, QUANTILE, method="higher")),
-        source_validation={
-            "auc": auc(scores=values, live=live),
-            "hter": hter(scores=values, live=live, threshold=points[0].threshold),
-            "bpcer_at_apcer5": bpcer_at_apcer(scores=values, live=live, apcer=0.05),
-        },
-    )
-
-
-def _add_int8(made: _Made, seen: Seen, graph: bytes, clusters: Clusters) -> None:
+def _add_int8(made: _Made, seen: Seen, graph: bytes, clusters: Clusters, config: ExportConfig) -> None:
+    """The model in 8 bits, or a note of why there is none."""
     small = quantised(graph, _evenly(seen.dev.images, _CALIBRATION_CROPS))
-    model, plain = _model(MODEL_INT8, seen, runner(small), clusters), made.models["fp32"]
-    lost = plain.source_validation["auc"] - model.source_validation["auc"]
-    if lost > _WORST_AUC:
-        made.notes.append(f"{_INT8} would cost {lost:.2%} of AUC on source validation and was left out.")
+    model = model_of(MODEL_INT8, seen.dev, runner(small), clusters, config.risks())
+    change = change_of(made.models["fp32"], model)
+    if -change["auc"] > _MOST_LOST:
+        said = f"AUC {100 * change['auc']:+.2f} points on source validation"
+        made.notes.append(f"The model in 8 bits was left out: {said}.")
         return
     made.files[MODEL_INT8] = small
     made.models["int8"] = model
-
-
-def _clusters(seen: Seen, run: Run) -> tuple[Clusters, tuple[Cluster, ...]]:
-    """Mean of each (domain, label) and the one shrunk covariance around them, of training faces."""
-    features = run(seen.train.images)[2].astype(np.float64)
-    owner = np.repeat(np.arange(len(seen.train.count)), seen.train.count)
-    kind = (2 * seen.train.domain + seen.train.live)[owner]
-    present = np.unique(kind)
-    means = np.stack([features[kind == k].mean(axis=0) for k in present])
-    covariance, _ = ledoit_wolf(features - means[np.searchsorted(present, kind)], assume_centered=True)
-    whitening = np.linalg.inv(
-        np.linalg.cholesky(covariance + 1e-9 * np.trace(covariance) * np.eye(len(covariance)))
-    )
-    names = tuple(
-        Cluster(domain=seen.train.domains[k // 2], label="live" if k % 2 else "spoof") for k in present
-    )
-    return Clusters(means, whitening, tuple(name.domain for name in names)), names
 
 
 def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]) -> Bundle:
@@ -214,6 +182,10 @@ def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]
         ),
         files={},
     )
+
+
+def _with_digests(bundle: Bundle, made: _Made) -> Bundle:
+    return bundle.model_copy(update={"files": {name: sha256(data) for name, data in made.files.items()}})
 
 
 def _evenly(images: np.ndarray, count: int) -> np.ndarray:

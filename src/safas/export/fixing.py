@@ -3,99 +3,111 @@
 Scores are those of whole presentations, fused as the predictor fuses them, and of no other data.
 """
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.linear_model import LogisticRegression
 
+from safas.assessment.calibration import fit_platt
+from safas.assessment.intervals import Cell
+from safas.assessment.operating import OperatingPoint as Asked
+from safas.assessment.operating import threshold_of
+from safas.assessment.presentations import Presentations
+from safas.assessment.rates import attack_cells, rejected_cell, worst
+from safas.assessment.risk import Risks, decision
+from safas.assessment.scored import scored
 from safas.bundle import Band, Calibration, OperatingPoint, Rate
 from safas.errors import MetricError
-from safas.metrics import Statistic, apcer, bootstrap_interval, bpcer, eer, roc
-from safas.policy import logit
 from safas.table import is_live
 
-APCERS = (0.10, 0.05, 0.01)  # largest APCER of the worst species at the further operating points
-PASS_RISK, DENY_RISK = 0.05, 0.05  # of an attack that passes, of a live person who is denied
+POINTS = {
+    "eer": Asked("eer"),
+    "apcer10": Asked("apcer", 0.10),
+    "apcer5": Asked("apcer", 0.05),
+    "apcer1": Asked("apcer", 0.01),
+}
+
+
+def presentations(videos: pl.DataFrame, scores: np.ndarray) -> pl.DataFrame:
+    """Sample rows with their scores [N] and the column `person`, unique over data sets and domains."""
+    person = pl.concat_str("dataset", "domain", "subject", separator="\n")
+    return videos.with_columns(person.alias("person"), pl.Series("score", scores, dtype=pl.Float64))
 
 
 def operating_points(dev: pl.DataFrame) -> tuple[OperatingPoint, ...]:
-    """The pooled EER's, then those of APCERS. Columns of `dev`: dataset, domain, subject, label, attack, score."""
-    values, live = dev["score"].to_numpy(), is_live(dev)
-    domains = ", ".join(dev["domain"].unique().sort())
-    at = partial(_point, dev)
-    points = [at("eer", eer(scores=values, live=live)[1], f"pooled EER of source validation ({domains})")]
-    for most in APCERS:
-        rule = f"APCER of the worst species at most {most:.0%} on source validation ({domains})"
-        points.append(at(f"apcer{most:.0%}".rstrip("%"), _at_apcer(dev, most), rule))
-    return tuple(points)
+    """The pooled EER's, then those with the APCER of the worst species at most 10, 5 and 1 %."""
+    data, domains = scored(dev), ", ".join(dev["domain"].unique().sort())
+    return tuple(
+        _point(dev, name, threshold_of(asked, data), f"{asked.words} on source validation ({domains})")
+        for name, asked in POINTS.items()
+    )
 
 
-def band(dev: pl.DataFrame) -> Band:
-    """Pass where an attack of the worst species passes at most PASS_RISK; deny where at most DENY_RISK of live are."""
-    pass_at = _at_apcer(dev, PASS_RISK)
-    live = np.sort(dev.filter(pl.col("label") == "live")["score"].to_numpy())
-    deny_below = float(live[int(DENY_RISK * len(live))])
-    if deny_below > pass_at:  # any threshold between them keeps both risks
-        pass_at = deny_below = (pass_at + deny_below) / 2
-    rule = f"source validation: APCER of the worst species at most {PASS_RISK:.0%}, BPCER at most {DENY_RISK:.0%}"
-    return Band(pass_at=pass_at, deny_below=deny_below, rule=rule)
+def band(dev: pl.DataFrame, risks: Risks) -> Band:
+    """Two thresholds that keep both risks: with the stated confidence where there are enough presentations.
+
+    Where there are not, the risk holds for what was seen on source validation, and the band says so.
+    """
+    made = decision(risks, Presentations(dev, "source validation", "", len(dev)), dev)
+    data = scored(dev)
+    seen = {
+        "pass": threshold_of(Asked("apcer", risks.apcer), data),
+        "deny": threshold_of(Asked("bpcer", risks.bpcer), data),
+    }
+    passes, denies = (made[side]["threshold"] for side in ("pass", "deny"))
+    passes, denies = seen["pass"] if passes is None else passes, seen["deny"] if denies is None else denies
+    if passes < denies:  # any threshold between the two keeps both risks
+        passes = denies = passes / 2 + denies / 2
+    return Band(
+        pass_at=passes,
+        deny_below=denies,
+        pass_risk=risks.apcer,
+        deny_risk=risks.bpcer,
+        confidence=risks.confidence,
+        pass_guaranteed=made["pass"]["supported"],
+        deny_guaranteed=made["deny"]["supported"],
+        statements=(
+            _words(made["pass"], f"APCER <= {risks.apcer:.0%} for the worst species", "of each species"),
+            _words(made["deny"], f"BPCER <= {risks.bpcer:.0%}", "bona fide"),
+            made["assumptions"],
+        ),
+    )
 
 
 def calibration(dev: pl.DataFrame) -> Calibration:
-    """Platt's line through the logits of the scores, live and attacks weighing the same.
+    """Platt's line through the logits of the scores, moved to where live faces and attacks are equally many.
 
     Raises MetricError when the score falls with liveness: such a network must not be used.
     """
-    fit = LogisticRegression(C=np.inf, class_weight="balanced")
-    fit.fit(logit(dev["score"].to_numpy())[:, None], is_live(dev))
-    slope = float(fit.coef_[0, 0])
-    if not slope > 0:
+    live = is_live(dev)
+    fit = fit_platt(dev["score"].to_numpy(), live, on_logit=True)
+    if not fit.slope > 0:
         raise MetricError("on source validation live faces score below attacks", remedy="Train it better.")
-    return Calibration(
-        slope=slope,
-        intercept=float(fit.intercept_[0]),
-        rule="Platt scaling on source validation, classes balanced",
-    )
-
-
-def _at_apcer(dev: pl.DataFrame, most: float) -> float:
-    """The lowest threshold at which no species is accepted at a higher rate."""
-    live = dev.filter(pl.col("label") == "live")["score"].to_numpy()
-    thresholds = []
-    for attacks in dev.filter(pl.col("label") == "spoof").partition_by("attack"):
-        scores = np.concatenate([live, attacks["score"].to_numpy()])
-        points = roc(scores=scores, live=np.arange(len(scores)) < len(live))
-        thresholds.append(float(points.threshold[points.far <= most][-1]))
-    return max(thresholds)
+    offset = fit.offset - float(np.log(live.sum() / (~live).sum()))
+    rule = "Platt scaling on source validation, for equally many live faces and attacks"
+    return Calibration(slope=fit.slope, offset=offset, rule=rule)
 
 
 def _point(dev: pl.DataFrame, name: str, threshold: float, rule: str) -> OperatingPoint:
-    attacks = dev.filter(pl.col("label") == "spoof")
-    rates = apcer(
-        scores=attacks["score"].to_numpy(), species=attacks["attack"].to_numpy(), threshold=threshold
-    )
-    worst = max(rates, key=lambda species: rates[species])
-    shown = dev.filter((pl.col("label") == "live") | (pl.col("attack") == worst))
+    species = attack_cells(dev, threshold)
     return OperatingPoint(
         name=name,
         threshold=threshold,
-        apcer=_rate(shown, rates[worst], lambda scores, live: float(np.mean(scores[~live] >= threshold))),
-        worst_species=worst,
-        bpcer=_rate(
-            shown,
-            bpcer(scores=dev["score"].to_numpy()[is_live(dev)], threshold=threshold),
-            lambda scores, live: float(np.mean(scores[live] < threshold)),
-        ),
+        apcer={kind: _rate(cell) for kind, cell in species.items()},
+        worst_species=worst(species) or "none",
+        bpcer=_rate(rejected_cell(dev.filter(pl.col("label") == "live"), threshold)),
         chosen_on=rule,
     )
 
 
-def _rate(rows: pl.DataFrame, value: float, statistic: Statistic) -> Rate:
-    people = rows.select(pl.concat_str("dataset", "domain", "subject", separator="\n")).to_series()
-    if people.n_unique() < 2:
-        return Rate(value=value)
-    low, high = bootstrap_interval(
-        statistic, scores=rows["score"].to_numpy(), live=is_live(rows), groups=people.to_numpy().astype(str)
+def _rate(cell: Cell) -> Rate:
+    low, high = cell["interval"]
+    return Rate(
+        value=cell["rate"], low=low, high=high, errors=cell["errors"], n=cell["n"], people=cell["subjects"]
     )
-    return Rate(value=value, low=low, high=high)
+
+
+def _words(side: dict[str, Any], claim: str, of: str) -> str:
+    if side["supported"]:
+        return str(side["statement"])
+    return f"{claim}: as seen on source validation, not guaranteed. That would need at least {side['needed']} {of}."
