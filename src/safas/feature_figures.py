@@ -17,7 +17,7 @@ STEPS = 6  # shades of the background on either side of the threshold
 _FORMS = {"live": "circle", "spoof": "x"}
 _MARKS = (
     "Discs are live, crosses spoof; the fuller a mark, the more live it is judged, and below the threshold it is pale. "
-    "The unseen domain is larger, with a dark edge."
+    "The unseen domain is larger and outlined."
 )
 
 

@@ -1,8 +1,4 @@
-"""One offline HTML file that shows what was measured, how, and on what.
-
-The page holds its numbers, pictures, fonts' names, style and the drawing library; a content security policy in
-it forbids every request, so that it can be opened, mailed and kept.
-"""
+"""One offline HTML file that shows what was measured, how, and on what."""
 
 import base64
 import json
@@ -12,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 import polars as pl
-from plotly.offline import get_plotlyjs
 from scipy.special import logit
 
-from safas import __version__, feature_figures, figures, training_figures
+from safas import feature_figures, figures, training_figures
 from safas.embedding import affine, pca, umap
 from safas.feature_figures import Plane
 from safas.figures import Bar, Panel
 from safas.files import write_file
+from safas.offline import page
 from safas.plotting import Figure, Record, domain_colours
 from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
 from safas.results import Result, rows
@@ -118,12 +113,10 @@ def write_report(content: ReportInput, out: Path) -> Path:
 
 def render(content: ReportInput) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     sections = [_section(runs, f"p{i}", content) for i, runs in enumerate(content.protocols)]
-    drawn = [figure for section in sections for figure in section["figures"]]
-    return environment.get_template("report.html").render(
+    return page(
+        "report.html",
+        [figure for section in sections for figure in section["figures"]],
         title=_title(content.protocols),
         simulated=content.simulated,
         lede=_lede(content.protocols),
@@ -137,9 +130,6 @@ def render(content: ReportInput) -> str:
             {"title": title, "text": json.dumps(settings, indent=2, default=str)}
             for title, settings in content.provenance.configurations.items()
         ],
-        specs=[{"key": figure.key, "json": figure.spec} for figure in drawn],
-        plotly=get_plotlyjs(),
-        version=__version__,
     )
 
 

@@ -91,10 +91,10 @@ def against_auc(
     return Figure(
         key,
         f"Does {quantity} go with a better AUC?",
-        f"{MEANINGS[quantity]}. A mark is an evaluated epoch, a line their order, a dark ring the epoch that source "
-        f"validation chose. Discs are the AUC on {target}, the unseen domain: oracle knowledge, which chose nothing. "
-        f"Open marks are source validation. Rank correlation over the epochs: {words}. Much else changes "
-        "from epoch to epoch, so it shows no cause.",
+        f"{MEANINGS[quantity]}. A mark is an evaluated epoch, a line their order, a ring around it the epoch that "
+        f"source validation chose. Discs are the AUC on {target}, the unseen domain: oracle knowledge, which chose "
+        f"nothing. Open marks are source validation. Rank correlation over the epochs: {words}. Much else changes from "
+        "epoch to epoch, so it shows no cause.",
         f"{quantity.capitalize()} against AUC, epoch by epoch. {words}. "
         + "; ".join(_last(method, quantity, rows) for method, rows in histories.items() if rows),
         {"data": data, "layout": layout},

@@ -1,0 +1,32 @@
+"""The shell of every page: one offline HTML file with its style, its numbers and the drawing library in it.
+
+A content security policy in the page forbids every request, so that it can be opened, mailed and kept.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from safas import __version__
+from safas.plotting import Figure
+from safas.tables import Table
+
+
+def page(template: str, drawn: Sequence[Figure], **content: Any) -> str:
+    """A page as text: `template` extends page.html, shows `content`, and holds the figures that are drawn in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(template).render(
+        specs=[{"key": figure.key, "json": figure.spec} for figure in drawn],
+        plotly=get_plotlyjs(),
+        version=__version__,
+        **content,
+    )
+
+
+def gallery(title: str, notice: str, lede: str, figures: Sequence[Figure], table: Table) -> str:
+    """A page of figures side by side above a table; `notice` says what is not real."""
+    return page("gallery.html", figures, title=title, notice=notice, lede=lede, figures=figures, table=table)
