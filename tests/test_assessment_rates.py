@@ -106,7 +106,9 @@ def test_against_scikit_learn(seed: int, decimals: int) -> None:
     attacks, lives = rows.filter(label="spoof"), rows.filter(label="live")
     assert rates.accepted_cell(attacks, threshold)["rate"] == fp / (tn + fp)
     assert rates.rejected_cell(lives, threshold)["rate"] == fn / (fn + tp)
-    for name, one in rates.attack_cells(rows, threshold).items():
+    species = rates.attack_cells(rows, threshold)
+    rates.add_auc(species, scored(rows))
+    for name, one in species.items():
         of = answered.filter((pl.col("attack") == name) | (pl.col("label") == "live"))
         y, s = (of["label"] == "live").to_numpy(), of["score"].to_numpy()
         tn, fp, _, _ = confusion_matrix(y, s >= threshold).ravel()
@@ -141,6 +143,7 @@ def test_a_million_rows_are_counted_right() -> None:
         pl.when(pl.col("attack") == "none").then(pl.lit("live")).otherwise(pl.lit("spoof")).alias("label")
     )
     cells = rates.attack_cells(rows, 0.9)
+    rates.add_auc(cells, scored(rows))
     for i, name in enumerate(("print", "mask", "replay"), start=1):
         assert (cells[name]["errors"], cells[name]["n"]) == (
             np.sum(score[code == i] >= 0.9),

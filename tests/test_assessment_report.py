@@ -221,6 +221,22 @@ def test_one_class_alone_has_its_own_rate_and_no_other(
     assert "WARNING: No " in told
 
 
+@pytest.mark.parametrize("people", ["1", ""])
+def test_a_dev_of_live_rows_alone_is_enough_for_a_bpcer(
+    tmp_path: Path, people: str, run: Callable[..., tuple[Any, str]]
+) -> None:
+    """The middle between the dev's .3 (one of four may be lost) and .5."""
+    path, dev = tmp_path / "scores.csv", tmp_path / "dev.csv"
+    path.write_text(CSV)
+    dev.write_text(
+        "label,score,subject\n" + "".join(f"live,{s},{people and s}\n" for s in (0.3, 0.5, 0.6, 0.7))
+    )
+    report, _ = run(path, "--dev", dev, "--operating-point", "bpcer=0.25")
+    assert report["threshold"]["value"] == pytest.approx(0.4)
+    assert report["intervals"]["bpcer"] is not None
+    assert len(report["operating_points"]) == 1
+
+
 REFUSED = {
     "no such column": (["--by", "lens"], "lens: no such column"),
     "no operating point": (["--operating-point", "far=1"], "no operating point"),

@@ -9,6 +9,7 @@ import reports
 from safas import metrics
 from safas.assessment import rates, resampling
 from safas.assessment.operating import parse, threshold_of
+from safas.assessment.resampling import counted
 from safas.assessment.scored import scored
 from safas.assessment.uncertainty import Bootstrap, interval, replicated_thresholds, replicates
 
@@ -36,8 +37,8 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
         for seed, people in ((5, 9), (6, 12))
     )
     plan = Bootstrap(parse(point), 0.5, REPLICATES, seed=3)
-    thresholds = replicated_thresholds(plan, dev, oracle=False)
-    found = replicates(test, thresholds, plan)
+    thresholds = replicated_thresholds(plan, counted(dev), oracle=False)
+    found = replicates(counted(test), thresholds, plan)
     for i, (w_test, w_dev) in enumerate(zip(draws(test, (3, 0)), draws(dev, (3, 1)), strict=True)):
         threshold = threshold_of(parse(point), scored(repeated(dev, w_dev)))
         assert thresholds[i] == pytest.approx(threshold, abs=1e-12)
@@ -60,8 +61,8 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
 def test_an_oracle_threshold_is_derived_on_the_drawn_test_itself() -> None:
     test = reports.table(5, 9).drop_nulls("score")
     plan = Bootstrap(parse("eer"), 0.5, REPLICATES, seed=3)
-    thresholds = replicated_thresholds(plan, test, oracle=True)
-    found = replicates(test, thresholds, plan)
+    thresholds = replicated_thresholds(plan, counted(test), oracle=True)
+    found = replicates(counted(test), thresholds, plan)
     one = repeated(test, draws(test, (3, 0))[7])
     scores, live = scored(one).both
     assert found["hter"][7] == pytest.approx(metrics.hter_at_eer(scores=scores, live=live))
@@ -83,7 +84,7 @@ def test_bins_move_no_rate_by_more_than_their_share() -> None:
         },
         schema=rows.schema,
     )
-    data = resampling.counted(rows, 0.3)
+    data = counted(rows, 0.3)
     assert data.values.size <= resampling.MAX_BINS + 1
     sums = data.counts.sum(axis=0).reshape(1, data.classes, -1)
     accepted = np.concatenate([np.cumsum(sums[..., ::-1], axis=2)[..., ::-1], np.zeros((1, 2, 1))], axis=2)
@@ -101,9 +102,9 @@ def test_without_people_presentations_are_drawn() -> None:
         pl.lit(None, pl.String).alias("person")
     )
     plan = Bootstrap(parse("threshold=0.5"), 0.5, 2000)
-    found = replicates(rows, np.full(2000, 0.5), plan)["bpcer"]
+    found = replicates(counted(rows), np.full(2000, 0.5), plan)["bpcer"]
     cell = rates.rejected_cell(rows.filter(label="live"), 0.5)
-    assert not resampling.counted(rows).clustered
+    assert not counted(rows).clustered
     assert found.mean() == pytest.approx(cell["rate"], abs=0.003)
     assert found.std() == pytest.approx(np.sqrt(cell["rate"] * (1 - cell["rate"]) / cell["n"]), rel=0.1)
 
@@ -116,7 +117,7 @@ def test_a_draw_has_both_classes() -> None:
         .filter((pl.col("label") == "live") | (pl.col("subject") == "p0"))
     )
     plan = Bootstrap(parse("threshold=0.5"), 0.5, 200)
-    assert np.isfinite(replicates(rows, np.full(200, 0.5), plan)["auc"]).all()
+    assert np.isfinite(replicates(counted(rows), np.full(200, 0.5), plan)["auc"]).all()
 
 
 def test_a_rare_species_is_left_out_of_the_draws_that_lack_it() -> None:
@@ -126,7 +127,7 @@ def test_a_rare_species_is_left_out_of_the_draws_that_lack_it() -> None:
         .filter((pl.col("attack") != "mask") | (pl.col("subject") == "p0"))
     )
     plan = Bootstrap(parse("threshold=0.5"), 0.5, 200)
-    found = replicates(rows, np.full(200, 0.5), plan)
+    found = replicates(counted(rows), np.full(200, 0.5), plan)
     assert 0 < np.isnan(found["species/mask"]).sum() < 200
     assert np.isfinite(found["apcer"]).all()
 
@@ -174,7 +175,7 @@ def covered(campaigns: int, *, naive: bool) -> dict[str, float]:
         dev, test = campaign(rng), campaign(rng)
         if naive:
             dev, test = (rows.with_columns(pl.lit(None, pl.String).alias("person")) for rows in (dev, test))
-        found = replicates(test, replicated_thresholds(plan, dev, oracle=False), plan)
+        found = replicates(counted(test), replicated_thresholds(plan, counted(dev), oracle=False), plan)
         for name, value in truth.items():
             low, high = interval(found[name]) or (0, 0)
             hits[name] += low <= value <= high

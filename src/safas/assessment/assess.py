@@ -11,11 +11,13 @@ from safas.assessment import rates, resampling, uncertainty
 from safas.assessment.breakdown import breakdown
 from safas.assessment.comparison import System, compare
 from safas.assessment.curves import curves, histograms
+from safas.assessment.intervals import Cell, cell
 from safas.assessment.operating import OperatingPoint, threshold_of
 from safas.assessment.presentations import Presentations
 from safas.assessment.reliability import calibrated
+from safas.assessment.resampling import Counted
 from safas.assessment.risk import Risks, decision, own_live
-from safas.assessment.scored import Scored, scored
+from safas.assessment.scored import Scored, below
 from safas.assessment.support import support
 from safas.assessment.system import full_system
 from safas.assessment.uncertainty import Bootstrap
@@ -70,22 +72,19 @@ class Inputs:
 
 def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str = "") -> Json:
     """All of report.json. Raises MetricError when the test rows or the dev rows have no score at all."""
-    table, dev = inputs.test.table, inputs.dev
-    data = scored(table)
+    table, dev, data = inputs.test.table, inputs.dev, inputs.test.scored
     if not data.values.size:
         raise MetricError("no presentation has a score", where=inputs.test.file)
     chosen = choose(settings.point, inputs.test, dev)
     plan = Bootstrap(settings.point, chosen.value, settings.replicates, settings.seed)
-    chooses = table if chosen.oracle or dev is None else dev.table
-    thresholds = (
-        uncertainty.replicated_thresholds(plan, chooses, oracle=chosen.oracle) if data.complete else None
-    )
+    counts = resampling.counted(table, chosen.value) if data.complete else None
+    thresholds = None if counts is None else _thresholds(plan, counts, dev, chosen)
     report = {
         **_about(inputs, title, command),
         "threshold": _threshold(chosen, settings.point),
         **_rates(table, data, chosen.value),
     }
-    report["intervals"] = _intervals(report, table, plan, thresholds, chosen)
+    report["intervals"] = _intervals(report, counts, plan, thresholds, chosen)
     report["operating_points"] = _operating_points(inputs, settings.point, chosen, data)
     report["support"] = support(report, settings.point, settings.risks)
     calibration, reliability = calibrated(table, dev)
@@ -112,7 +111,7 @@ def choose(point: OperatingPoint, test: Presentations, dev: Presentations | None
         return Chosen(point.value, point.words, oracle=False)
     by = dev if dev is not None else test
     try:
-        value = threshold_of(point, scored(by.table))
+        value = threshold_of(point, by.scored)
     except MetricError as error:
         raise MetricError(
             f"no threshold at {point.words}: {error.what}",
@@ -147,6 +146,7 @@ def _threshold(chosen: Chosen, point: OperatingPoint) -> Json:
 
 def _rates(table: pl.DataFrame, data: Scored, threshold: float) -> Json:
     species = rates.attack_cells(table, threshold)
+    rates.add_auc(species, data)
     worst = rates.worst(species)
     pooled = rates.accepted_cell(table.filter(pl.col("label") == "spoof"), threshold)
     bpcer = rates.rejected_cell(table.filter(pl.col("label") == "live"), threshold)
@@ -171,23 +171,23 @@ def _rates(table: pl.DataFrame, data: Scored, threshold: float) -> Json:
     }
 
 
+def _thresholds(plan: Bootstrap, counts: Counted, dev: Presentations | None, chosen: Chosen) -> FloatArray:
+    chooses = counts if chosen.oracle or dev is None else resampling.counted(dev.table, chosen.value)
+    return uncertainty.replicated_thresholds(plan, chooses, oracle=chosen.oracle)
+
+
 def _intervals(
-    report: Json, table: pl.DataFrame, plan: Bootstrap, thresholds: FloatArray | None, chosen: Chosen
+    report: Json, counts: Counted | None, plan: Bootstrap, thresholds: FloatArray | None, chosen: Chosen
 ) -> Json | None:
     """The bootstrap's intervals; those of a cell are written into it too."""
-    if thresholds is None:
+    if counts is None or thresholds is None:
         return None
-    found = uncertainty.intervals(uncertainty.replicates(table, thresholds, plan))
+    found = uncertainty.intervals(uncertainty.replicates(counts, thresholds, plan))
     for name, one in report["species"].items():
         one["bootstrap"] = found.pop(f"species/{name}", None)
     report["bpcer"]["bootstrap"], report["pooled"]["bootstrap"] = found["bpcer"], found["apcer_pooled"]
     at = {f"{rate:g}": found.pop(f"bpcer_at_apcer/{rate:g}") for rate in rates.BPCER_AT}
-    words = uncertainty.in_words(
-        resampling.counted(table, plan.threshold),
-        plan,
-        oracle=chosen.oracle,
-        fixed=plan.point.kind == "threshold",
-    )
+    words = uncertainty.in_words(counts, plan, oracle=chosen.oracle, fixed=plan.point.kind == "threshold")
     return {**found, "bpcer_at_apcer": at, **words}
 
 
@@ -198,33 +198,36 @@ def _operating_points(inputs: Inputs, point: OperatingPoint, chosen: Chosen, dat
     usual = [EER, *(OperatingPoint("apcer", rate) for rate in rates.BPCER_AT)]
     listed = [point, *(other for other in usual if other != point)]
     by = inputs.dev or inputs.test
-    if not scored(by.table).complete:
+    if not by.scored.complete:
         listed = [point]
     rows = []
     for one in listed:
         at = chosen if one == point else choose(one, inputs.test, inputs.dev)
-        rows.append(_operating_point(inputs.test.table, one, at, headline=one == point))
+        rows.append(_operating_point(data, one, at, headline=one == point))
     return rows
 
 
-def _operating_point(table: pl.DataFrame, point: OperatingPoint, at: Chosen, *, headline: bool) -> Json:
-    species = rates.attack_cells(table, at.value)
-    worst = species[str(rates.worst(species))]
-    pooled = rates.accepted_cell(table.filter(pl.col("label") == "spoof"), at.value)
-    bpcer = rates.rejected_cell(table.filter(pl.col("label") == "live"), at.value)
+def _operating_point(data: Scored, point: OperatingPoint, at: Chosen, *, headline: bool) -> Json:
+    species = {name: _accepted(attacks, at.value) for name, attacks in data.species.items()}
+    worst, pooled = str(rates.worst(species)), _accepted(data.attacks, at.value)
+    bpcer = cell(int(below(data.live, at.value)), data.live.size)
     return {
         "rule": str(point),
         "chosen_on": at.chosen_on,
         "oracle": at.oracle,
         "threshold": at.value,
-        "apcer": worst["rate"],
-        "apcer_interval": worst["interval"],
-        "worst_species": rates.worst(species),
+        "apcer": species[worst]["rate"],
+        "apcer_interval": species[worst]["interval"],
+        "worst_species": worst,
         "apcer_pooled": pooled["rate"],
         "bpcer": bpcer["rate"],
         "bpcer_interval": bpcer["interval"],
         "headline": headline,
     }
+
+
+def _accepted(attacks: FloatArray, threshold: float) -> Cell:
+    return cell(attacks.size - int(below(attacks, threshold)), attacks.size)
 
 
 def _marked(report: Json) -> Mapping[str, float]:
@@ -235,9 +238,10 @@ def _marked(report: Json) -> Mapping[str, float]:
 def _worst_scored(table: pl.DataFrame, threshold: float) -> list[Json]:
     columns = ("row", "dataset", "video", "domain", "subject", "label", "attack", "score")
     rows = table.drop_nulls("score").select(columns)
-    attacks = rows.filter(pl.col("label") == "spoof").sort("score", "row", descending=[True, False])
-    lives = rows.filter(pl.col("label") == "live").sort("score", "row")
-    shown = pl.concat([attacks.head(WORST_SCORED), lives.head(WORST_SCORED)])
+    attacks, lives = (rows.filter(pl.col("label") == label) for label in ("spoof", "live"))
+    highest = attacks.top_k(WORST_SCORED, by=["score", "row"], reverse=[False, True])
+    lowest = lives.bottom_k(WORST_SCORED, by=["score", "row"])
+    shown = pl.concat([highest.sort("score", "row", descending=[True, False]), lowest.sort("score", "row")])
     accepted = pl.col("score") >= threshold
     return shown.with_columns(
         accepted.alias("accepted"), (accepted != (pl.col("label") == "live")).alias("wrong")

@@ -8,6 +8,7 @@ from safas.assessment import rates
 from safas.assessment.calibration import are_probabilities, ece
 from safas.assessment.intervals import SMALL, WIDE, Cell
 from safas.assessment.presentations import known
+from safas.assessment.resampling import counted
 from safas.assessment.scored import scored
 from safas.assessment.uncertainty import Bootstrap, interval, replicates
 from safas.errors import InputError
@@ -32,8 +33,10 @@ def breakdown(table: pl.DataFrame, column: str, plan: Bootstrap, thresholds: Flo
 
 
 def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
+    data = scored(rows)
     attacks, lives = (rows.filter(pl.col("label") == label) for label in ("spoof", "live"))
     species = rates.attack_cells(rows, plan.threshold)
+    rates.add_auc(species, data)
     pooled, bpcer = rates.accepted_cell(attacks, plan.threshold), rates.rejected_cell(lives, plan.threshold)
     _add_bootstrap(rows, {"apcer_pooled": pooled, "bpcer": bpcer}, species, plan, thresholds)
     worst = rates.worst(species)
@@ -49,7 +52,7 @@ def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArra
         "worst_species": worst,
         "apcer": None if worst is None else species[worst]["rate"],
         "hter": None if None in both else sum(both) / 2,
-        "auc": rates.auc_or_none(scored(rows)),
+        "auc": rates.auc_or_none(data),
         "ece": _ece(rows),
         "too_small": any(one["warning"] for one in (bpcer, pooled)),
     }
@@ -64,7 +67,7 @@ def _add_bootstrap(
 ) -> None:
     if thresholds is None or not scored(rows).complete or not known(rows) or rows["person"].n_unique() < 2:
         return
-    found = replicates(rows, thresholds, plan)
+    found = replicates(counted(rows, plan.threshold), thresholds, plan)
     for name, one in [*cells.items(), *((f"species/{name}", one) for name, one in species.items())]:
         if name in found:
             one["bootstrap"] = interval(found[name])

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from safas.assessment import rates, resampling, uncertainty
 from safas.assessment.operating import OperatingPoint
 from safas.assessment.presentations import Presentations
+from safas.assessment.resampling import Counted
 from safas.assessment.scored import scored
 from safas.assessment.uncertainty import Bootstrap
 from safas.errors import InputError
@@ -50,9 +51,10 @@ def compare(a: System, b: System, point: OperatingPoint, replicates: int, seed: 
     both, lost_a, lost_b = _joined(a, b)
     tables = [both, both.with_columns(pl.col("score_b").alias("score"))]
     plans = [Bootstrap(point, system.threshold, replicates, seed) for system in (a, b)]
+    counts = [resampling.counted(table, plan.threshold) for table, plan in zip(tables, plans, strict=True)]
     found = [
-        uncertainty.replicates(table, _thresholds(system, table, plan), plan)
-        for system, table, plan in zip((a, b), tables, plans, strict=True)
+        uncertainty.replicates(data, _thresholds(system, data, plan), plan)
+        for system, data, plan in zip((a, b), counts, plans, strict=True)
     ]
     values = [_values(table, system.threshold) for table, system in zip(tables, (a, b), strict=True)]
     return {
@@ -61,7 +63,7 @@ def compare(a: System, b: System, point: OperatingPoint, replicates: int, seed: 
         "matched": len(both),
         "unmatched_a": lost_a,
         "unmatched_b": lost_b,
-        "clusters": int(resampling.counted(both).counts.shape[0]),
+        "clusters": int(counts[0].counts.shape[0]),
         "rows": [_row(name, title, values, found) for name, title in _titles(both).items()],
         "mcnemar": _mcnemar(both, a.threshold, b.threshold),
         "note": _NOTE,
@@ -97,8 +99,9 @@ def _joined(a: System, b: System) -> tuple[pl.DataFrame, int, int]:
     return both, len(one) - len(both), len(other) - len(both)
 
 
-def _thresholds(system: System, table: pl.DataFrame, plan: Bootstrap) -> FloatArray:
-    chooses = table if system.oracle or system.dev is None else system.dev.table
+def _thresholds(system: System, test: Counted, plan: Bootstrap) -> FloatArray:
+    own = system.oracle or system.dev is None
+    chooses = test if own or system.dev is None else resampling.counted(system.dev.table, plan.threshold)
     return uncertainty.replicated_thresholds(plan, chooses, oracle=system.oracle)
 
 

@@ -1,11 +1,13 @@
 """The scored presentations of one file, as the rest of the assessment takes them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from safas.assessment.notes import Note
+from safas.assessment.scored import Scored, scored
 
 # Every table has these; what the file did not say is null. Its further columns stand behind them.
 #   row: the line or row of the file, from 1; person: whose presentation it is, unique over data sets
@@ -37,6 +39,11 @@ class Presentations:
     columns: tuple[str, ...] = ()  # that the file itself had
     notes: tuple[Note, ...] = ()
     chosen: str = ""  # by which rule these rows were taken from the file, if not all were
+
+    @cached_property
+    def scored(self) -> Scored:
+        """The scores by class and species, sorted."""
+        return scored(self.table)
 
     def about(self) -> dict[str, Any]:
         """What docs/report.md lists under `data`."""

@@ -12,7 +12,7 @@ from safas import metrics
 from safas.assessment.intervals import Cell, cell
 from safas.assessment.operating import OperatingPoint, threshold_of
 from safas.assessment.presentations import known
-from safas.assessment.scored import Scored, below, scored
+from safas.assessment.scored import Scored, below
 
 BPCER_AT = (0.1, 0.05, 0.01)  # BPCER10, BPCER20, BPCER100
 
@@ -21,14 +21,12 @@ Json = dict[str, Any]
 
 def attack_cells(table: pl.DataFrame, threshold: float) -> dict[str, Cell]:
     """APCER of each species (names sorted) as a cell with what docs/report.md adds to it."""
-    attacks = table.filter(pl.col("label") == "spoof")
-    lives = table.filter(pl.col("label") == "live")
-    parts = attacks.partition_by("attack", as_dict=True)
+    parts = table.filter(pl.col("label") == "spoof").partition_by("attack", as_dict=True)
     named = {str(key[0]): part for key, part in parts.items()}
-    return {name: _species(named[name], lives, threshold) for name in sorted(named)}
+    return {name: _species(named[name], threshold) for name in sorted(named)}
 
 
-def _species(part: pl.DataFrame, lives: pl.DataFrame, threshold: float) -> Cell:
+def _species(part: pl.DataFrame, threshold: float) -> Cell:
     made = accepted_cell(part, threshold)
     missing = part["score"].null_count()
     return {
@@ -37,8 +35,14 @@ def _species(part: pl.DataFrame, lives: pl.DataFrame, threshold: float) -> Cell:
         "presented": len(part),
         "nonresponses": missing,
         "apnrr": cell(missing, len(part), subjects=subjects(part)),
-        "auc": auc_or_none(scored(pl.concat([lives, part]))),
+        "auc": None,
     }
+
+
+def add_auc(species: dict[str, Cell], data: Scored) -> None:
+    """Write into each species' cell the AUC of its attacks against all bona fide."""
+    for name, attacks in data.species.items():
+        species[name]["auc"] = auc_or_none(Scored(data.live, {name: attacks}))
 
 
 def accepted_cell(rows: pl.DataFrame, threshold: float) -> Cell:

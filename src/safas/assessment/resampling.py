@@ -65,7 +65,7 @@ def counted(table: pl.DataFrame, threshold: float | None = None) -> Counted:
     ).to_series()
     cells = kind.to_numpy() * values.size + bins
     known = rows["person"].null_count() == 0 and rows["person"].n_unique() > 1
-    people = rows["person"].rank("dense").to_numpy().astype(np.int64) - 1 if known else np.arange(scores.size)
+    people = _coded(rows["person"]) if known else np.arange(scores.size)
     shape = (int(people.max()) + 1, (1 + len(species)) * values.size)
     counts = csr_array((np.ones(scores.size), (people, cells)), shape=shape)
     return Counted(values, tuple(species), counts, known)
@@ -155,6 +155,12 @@ def _middle(draws: Draws, cut: IntArray) -> FloatArray:
     return np.asarray(np.where(no_middle, high, middle))
 
 
+def _coded(person: pl.Series) -> IntArray:
+    """The place of each name among the sorted names."""
+    names = person.unique().sort()
+    return person.replace_strict(names, np.arange(len(names)), return_dtype=pl.Int64).to_numpy()
+
+
 def _binned(scores: FloatArray, threshold: float | None) -> tuple[FloatArray, IntArray]:
     values, bins = np.unique(scores, return_inverse=True)
     if values.size <= MAX_BINS:
@@ -171,6 +177,7 @@ def _clusters(data: Counted, rows: int, rng: np.random.Generator) -> FloatArray:
     people = data.counts.shape[0]
     width = data.values.size
     holds = np.stack([data.counts[:, :width].sum(axis=1) > 0, data.counts[:, width:].sum(axis=1) > 0])
+    holds = holds[holds.any(axis=1)]  # of scores of one class alone no more can be asked
     weights = _weights(rng, rows, people)
     while (lacking := ~((weights @ holds.T) > 0).all(axis=1)).any():
         weights[lacking] = _weights(rng, int(lacking.sum()), people)
@@ -187,8 +194,9 @@ def _singles(data: Counted, rows: int, rng: np.random.Generator) -> FloatArray:
     """Presentations drawn one by one, which is to draw the cells by their share."""
     sums = np.asarray(data.counts.sum(axis=0)).ravel()
     total = int(sums.sum())
-    live = np.arange(sums.size) < data.values.size
+    width = data.values.size
+    classes = [part for part in (slice(width), slice(width, None)) if sums[part].any()]
     cells = rng.multinomial(total, sums / total, size=rows).astype(np.float64)
-    while (lacking := ~(cells[:, live].any(axis=1) & cells[:, ~live].any(axis=1))).any():
+    while (lacking := ~np.all([cells[:, part].any(axis=1) for part in classes], axis=0)).any():
         cells[lacking] = rng.multinomial(total, sums / total, size=int(lacking.sum()))
     return cells

@@ -10,7 +10,6 @@ from safas.assessment.calibration import DENY, PASS, UNSURE, Decision
 from safas.assessment.decision import Side, decide, needed, own_live_threshold, supportable
 from safas.assessment.intervals import LEVEL, cell
 from safas.assessment.presentations import Presentations, known
-from safas.assessment.scored import scored
 from safas.errors import InputError
 
 ASSUMPTIONS = (
@@ -45,7 +44,7 @@ def decision(risks: Risks, dev: Presentations | None, test: pl.DataFrame) -> Jso
             where="--risk",
             remedy="Name them with --dev dev.csv.",
         )
-    made, sides, lives = decide(scored(dev.table), risks.apcer, risks.bpcer, risks.confidence)
+    made, sides, lives = decide(dev.scored, risks.apcer, risks.bpcer, risks.confidence)
     percent = f"{100 * risks.confidence:g} %"
     return {
         "risks": {"apcer": risks.apcer, "bpcer": risks.bpcer},
@@ -78,7 +77,7 @@ def own_live(own: Presentations, bpcer: float, test: pl.DataFrame) -> Json:
         raise InputError(
             "there is an attack among one's own live videos", where=own.file, remedy="Take it out."
         )
-    lives = scored(own.table).live
+    lives = own.scored.live
     if not lives.size:
         raise InputError("no video has a score", where=own.file)
     found = own_live_threshold(lives, bpcer)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from safas.assessment import resampling
 from safas.assessment.operating import OperatingPoint
@@ -30,20 +29,18 @@ class Bootstrap:
     seed: int = 0
 
 
-def replicated_thresholds(plan: Bootstrap, chooses: pl.DataFrame, *, oracle: bool) -> FloatArray:
+def replicated_thresholds(plan: Bootstrap, data: Counted, *, oracle: bool) -> FloatArray:
     """The threshold on each draw [R] of the rows that chose it: those of dev, or (oracle) of the test itself."""
-    data = resampling.counted(chooses, plan.threshold)
     stream = (plan.seed, _TEST if oracle else _DEV)
     parts = [resampling.thresholds(d, plan.point) for d in resampling.drawn(data, plan.replicates, stream)]
     return np.concatenate(parts)
 
 
-def replicates(table: pl.DataFrame, thresholds: FloatArray, plan: Bootstrap) -> dict[str, FloatArray]:
+def replicates(data: Counted, thresholds: FloatArray, plan: Bootstrap) -> dict[str, FloatArray]:
     """Each number on each draw of the test's people [R]: name -> values; a species is "species/<name>".
 
-    NaN where a draw has none of a species. Raises MetricError when a class is absent.
+    NaN where a draw has none of a species. Both classes must be there.
     """
-    data = resampling.counted(table, plan.threshold)
     found: dict[str, list[FloatArray]] = defaultdict(list)
     start = 0
     for draws in resampling.drawn(data, plan.replicates, (plan.seed, _TEST)):

@@ -10,7 +10,6 @@ from safas.assessment import resampling
 from safas.assessment.calibration import are_probabilities
 from safas.assessment.notes import ALARM, NOTE, WARNING, Note
 from safas.assessment.presentations import UNNAMED, Presentations, known
-from safas.assessment.scored import scored
 from safas.assessment.uncertainty import interval
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def all_notes(inputs: "Inputs", report: Json) -> list[Note]:
 
 def reversed_direction(file: Presentations) -> Note | None:
     """The alarm that higher scores mean attack, if AUC lies below 0.5 with all of its 95 % interval."""
-    data = scored(file.table)
-    if not data.complete:
+    if not file.scored.complete:
         return None
     draws = resampling.drawn(resampling.counted(file.table), 200, (0, 0))
     found = interval(np.concatenate([resampling.auc(draw) for draw in draws]))
@@ -48,7 +46,7 @@ def reversed_direction(file: Presentations) -> Note | None:
 
 
 def _direction(inputs: "Inputs") -> Iterator[Note]:
-    dev = inputs.dev if inputs.dev is not None and scored(inputs.dev.table).complete else None
+    dev = inputs.dev if inputs.dev is not None and inputs.dev.scored.complete else None
     for file in (dev or inputs.test, inputs.against):
         note = None if file is None else reversed_direction(file)
         if note is not None:
