@@ -82,6 +82,28 @@ def test_thresholds_look_past_people_who_were_not_drawn() -> None:
     assert hter_replicates(Trial(0, 0.4, dev, target), 40, 0).tolist() == np.where(only_a, 0.5, 0.0).tolist()
 
 
+def test_a_score_at_the_threshold_is_accepted() -> None:
+    """Threshold (0.25 + 0.75) / 2 = 0.5 in every draw; the target's live scores are just that, its spoof below."""
+    dev = presentations({"a": [0.75], "b": [0.75]}, {"a": [0.25], "b": [0.25]})
+    target = presentations({"x": [0.5], "y": [0.5]}, {"x": [0.49], "y": [0.49]})
+    assert not hter_replicates(Trial(0, 0.5, dev, target), 10, 0).any()
+
+
+def test_nothing_fits_between_neighbours() -> None:
+    """No number lies between 0.5 and the next one: the threshold is the live score, and 0.5 is rejected."""
+    live = float(np.nextafter(0.5, 1))
+    rows = presentations({"a": [live], "b": [live]}, {"a": [0.5], "b": [0.5]})
+    assert not hter_replicates(Trial(0, live, rows, rows), 10, 0).any()
+
+
+def test_one_score_for_all_accepts_nobody() -> None:
+    """As `safas.metrics.eer` has it: the stricter of two points equally far from FAR = FRR. FRR = 1, FAR = 0."""
+    rows = presentations({"a": [0.5], "b": [0.5]}, {"a": [0.5], "b": [0.5]})
+    assert hter_replicates(Trial(0, 1.0, rows, rows), 10, 0).tolist() == [0.5] * 10
+    target = presentations({"a": [0.6], "b": [0.6]}, {"a": [0.5], "b": [0.5]})
+    assert not hter_replicates(Trial(0, 1.0, rows, target), 10, 0).any()
+
+
 def test_people_are_drawn_domain_by_domain_with_all_their_rows() -> None:
     dev = tiny_trial().dev  # six people in north and six in south
     weights = draw_people(dev, 500, 1)
@@ -95,6 +117,7 @@ def test_a_domain_has_the_same_draws_wherever_it_serves() -> None:
     north = dev.filter(pl.col("domain") == "north")
     assert (draw_people(dev, 50, 3)[:, :6] == draw_people(north, 50, 3)).all()
     assert (draw_people(dev, 50, 3) != draw_people(dev, 50, 4)).any()
+    assert (draw_people(dev, 50, 3)[:, :6] != draw_people(dev, 50, 3)[:, 6:]).any()  # each domain by itself
 
 
 def test_no_draw_lacks_a_label() -> None:

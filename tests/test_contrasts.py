@@ -31,7 +31,8 @@ def test_the_reference_is_subtracted_and_has_no_row() -> None:
     told = compare([of["two"] for of in ERRORS.values()], [of["one"] for of in ERRORS.values()])
     assert told.interval is not None
     assert rows[0][2].text == " to ".join(f"{100 * end:+.1f}".replace("-", "−") for end in told.interval)
-    assert rows[0][3].text == f"{100 * (told.better or 0):.0f} %"
+    assert rows[0][3].text == "100 %"
+    assert told.better == 1
     assert "minus that of one" in table.note
 
 
@@ -99,6 +100,16 @@ def test_the_note_says_what_ranks_can_prove() -> None:
     alike = rank_note(ranking([[0.1, 0.1, 0.1]] * 10), ["a", "b", "c"])
     assert "no two are" in alike
     assert "p = 1.00" in alike
+
+
+@pytest.mark.parametrize(
+    ("worse", "words"), [(0, "100 %"), (1, "> 99 %"), (60, "88 %"), (499, "< 1 %"), (500, "0 %")]
+)
+def test_the_share_of_draws_is_not_rounded_to_certainty(worse: int, words: str) -> None:
+    drawn = np.where(np.arange(500) < worse, 0.4, 0.2)[:, None]
+    line = {"one": Errors((0,), np.array([0.3]), np.full((500, 1), 0.3), "same")}
+    line["two"] = Errors((0,), np.array([0.2]), drawn, "same")
+    assert contrast_table("C", {"a->b": line}, "one", ["one", "two"]).groups[0].rows[0][3].text == words
 
 
 def test_the_sign_of_nothing() -> None:

@@ -203,12 +203,14 @@ class _Counts:
         return self._middle(above=(total < at).sum(axis=1) - 1, below=(total <= at).sum(axis=1) - 1)
 
     def _middle(self, *, above: IntArray, below: IntArray) -> FloatArray:
-        """Between the lowest accepted and the highest rejected score, by their places; -1 or K: there is none."""
-        last = self.distinct.size - 1
-        low, high = self.distinct[np.minimum(below, last)], self.distinct[np.maximum(above, 0)]
+        """Between the lowest accepted score, -1 if nobody is, and the highest rejected one, by their places.
+
+        Somebody always is rejected: accepting everybody is never nearest to FAR = FRR.
+        """
+        low, high = self.distinct[below], self.distinct[np.maximum(above, 0)]
         middle = low / 2 + high / 2
-        inner = np.where((middle > low) & (below <= last), middle, high)
-        return np.where(above < 0, np.nextafter(low, np.inf), inner)
+        between = np.where(middle > low, middle, high)  # not so for neighbours in floating point
+        return np.where(above < 0, np.nextafter(low, np.inf), between)
 
     def hter(self, weights: FloatArray, thresholds: FloatArray) -> FloatArray:
         """HTER [R] at a threshold [R] of its own in each replicate."""

@@ -121,7 +121,7 @@ def _in_full(told: Comparison | None) -> list[Cell]:
     if told is None:
         return [Cell("–")] * 4
     low_high = "–" if told.interval is None else _ends(told.interval)
-    better = "–" if told.better is None else f"{100 * told.better:.0f} %"
+    better = "–" if told.better is None else _share(told.better)
     sure = told.p is not None and told.p < ALPHA
     p = "–" if told.p is None else _p(told.p)
     return [Cell(_points(told.difference), best=sure), Cell(low_high), Cell(better), Cell(p, best=sure)]
@@ -132,6 +132,13 @@ def _in_short(told: Comparison | None, p: float | None) -> Cell:
         return Cell("–")
     details = [] if told.interval is None or p is None else [_ends(told.interval), f"p {_p(p)}"]
     return Cell(_points(told.difference), "; ".join(details), best=p is not None and p < ALPHA)
+
+
+def _share(share: float) -> str:
+    """Percent; what is not quite all or nothing does not look like it."""
+    if 0 < share < 0.01 or 0.99 < share < 1:
+        return "< 1 %" if share < 0.01 else "> 99 %"
+    return f"{100 * share:.0f} %"
 
 
 def _points(difference: float) -> str:
