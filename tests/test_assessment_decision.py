@@ -108,6 +108,18 @@ def test_what_is_said_when_dev_is_too_small() -> None:
     assert all(one["n"] == one["pass"] + one["unsure"] + one["deny"] for one in made["test"])
 
 
+def test_what_people_with_several_presentations_leave_of_the_guarantee() -> None:
+    """20 people alone support 1 - 0.05^(1/20) = 13.9 % at best; one presentation each needs no such word."""
+    dev = reports.presentations(reports.table(1, 20), "dev.csv")
+    words = decision(Risks(0.3, 0.3), dev, dev.table)["assumptions"]
+    assert "180 presentations of dev are of 20 people" in words
+    assert "below 13.9 %" in words
+    single = replace(dev, table=dev.table.with_columns(pl.col("video").alias("person")))
+    assert "people:" not in decision(Risks(0.3, 0.3), single, dev.table)["assumptions"]
+    unknown = replace(dev, table=dev.table.with_columns(pl.lit(None, pl.String).alias("person")))
+    assert "is not known" in decision(Risks(0.3, 0.3), unknown, dev.table)["assumptions"]
+
+
 def test_the_decision_on_test_is_counted() -> None:
     dev = reports.presentations(reports.table(1, 60), "dev.csv")
     rows = reports.table(0, 10)

@@ -180,6 +180,7 @@ def test_the_other_notes() -> None:
     assert {"oracle", "nonresponse", "simulated"} <= set(codes(rows))
     assert "shared-people" in codes(rows, dev)
     assert not {"shared-people", "oracle"} & set(codes(rows, reports.table(1, 30, first=50)))
+    assert "mask" in codes(rows, dev.filter(pl.col("attack") != "mask"))["new-species"]["text"]
     assert "scale" in codes(rows, point="threshold=7")
     assert "no-probabilities" in codes(rows.with_columns(pl.col("score") * 3))
     assert "small" in codes(reports.table(0, 3))

@@ -97,6 +97,11 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     assert file.table["person"].null_count() == file.table["video"].null_count() == 2
 
 
+def test_a_species_called_like_a_word_of_the_report_is_told_apart(tmp_path: Path) -> None:
+    file, _ = read(write(tmp_path, "label,attack,score\nspoof,pooled,0.9\nspoof,live,0.1\nlive,live,1\n"))
+    assert file.table["attack"].to_list() == ["pooled (attack)", "live (attack)", "none"]
+
+
 def test_other_names_of_columns_are_told(tmp_path: Path) -> None:
     file, _ = read(
         write(

@@ -178,6 +178,13 @@ def test_every_option_at_once(tmp_path: Path, run: Callable[..., tuple[Any, str]
         assert words in told
 
 
+def test_a_folder_gets_a_page_called_report(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(CSV)
+    assert main(["report", str(path), "--out", str(tmp_path), "--replicates", "20"]) == 0
+    assert (tmp_path / "report.json").is_file()
+
+
 def test_the_full_system_from_a_csv(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
     path = tmp_path / "s.csv"
     path.write_text(
@@ -243,6 +250,7 @@ REFUSED = {
     "one risk": (["--risk", "apcer=0.1"], "two risks are needed"),
     "risk without dev": (["--risk", "apcer=0.1", "bpcer=0.1"], "need dev scores"),
     "no matcher": (["--matcher-threshold", "0.5"], "no column 'matcher_score'"),
+    "a page called .json": (["--out", "x.json"], "the page's place"),
     "no replicates": (["--replicates", "0"], "0 replicates"),
     "no epoch": (["--epoch", "3"], "no epochs"),
     "dev is not there": (["--dev", "nowhere.csv"], "nowhere.csv: no such file"),

@@ -72,7 +72,7 @@ def _module(name: str) -> Any:
         missing = (error.name or "").partition(".")[0]
         if name in _BARE or missing in ("", "safas"):
             raise
-        extra = "serve" if name == "serve" else "train"
+        extra = name if name in ("serve", "report") else "train"
         raise InputError(
             f"needs the package {missing}, which is not installed",
             where=f"safas {name}",

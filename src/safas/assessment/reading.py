@@ -74,11 +74,11 @@ def _with_all(table: pl.DataFrame) -> pl.DataFrame:
     table = table.drop("row", "person", strict=False).with_columns(lacking).with_row_index("row", offset=1)
     table = table.with_columns(spelling.text_or_null(name) for name in texts)
     frames = pl.col("frames") if "frames" in table.columns else pl.lit(1)
-    named = (
-        pl.when(pl.col("label") == "live")
-        .then(pl.col("attack"))
-        .otherwise(pl.col("attack").fill_null(UNNAMED))
+    kind = pl.col("attack")
+    species = (
+        pl.when(kind.is_in(spelling.RESERVED)).then(kind + " (attack)").otherwise(kind.fill_null(UNNAMED))
     )
+    named = pl.when(pl.col("label") == "live").then(kind).otherwise(species)
     person = pl.concat_str(pl.col("dataset").fill_null(""), pl.col("subject"), separator="\n")
     return table.with_columns(
         frames.cast(pl.Int64, strict=False).alias("frames"), named.alias("attack"), person.alias("person")

@@ -13,10 +13,8 @@ from safas.assessment.presentations import Presentations, known
 from safas.errors import InputError
 
 ASSUMPTIONS = (
-    "Holds for presentations that are exchangeable with those of dev: the same species, instruments, cameras and kinds "
-    "of people, each presentation independent of the others. Several presentations of one person are not independent; "
-    "with m people the guarantee is safe only as far as m presentations would give it. It says nothing of other "
-    "species or cameras."
+    "Both hold for presentations that are exchangeable with those of dev (the same species, instruments, cameras and "
+    "kinds of people), each independent of the others, and say nothing of other species or cameras."
 )
 
 Json = dict[str, Any]
@@ -66,7 +64,7 @@ def decision(risks: Risks, dev: Presentations | None, test: pl.DataFrame) -> Jso
             **_side(lives, "what", risks.confidence),
         },
         "overlap": made.passes is not None and made.passes == made.denies,
-        "assumptions": ASSUMPTIONS,
+        "assumptions": _assumptions(dev, risks.confidence),
         "test": _on_test(made, test),
     }
 
@@ -127,6 +125,19 @@ def _side(side: Side, name: str, confidence: float) -> Json:
         "own_supported": side.supported,
         "supportable": supportable(side.n, confidence),
     }
+
+
+def _assumptions(dev: Presentations, confidence: float) -> str:
+    """With what is left of the guarantee when people gave several presentations, which are then not independent."""
+    people = dev.table["person"].n_unique() if known(dev.table) else None
+    if people is None:
+        return f"{ASSUMPTIONS} Whose presentations they are is not known: of one person several are not independent."
+    if people == len(dev.table):
+        return ASSUMPTIONS
+    return (
+        f"{ASSUMPTIONS} The {len(dev.table)} presentations of dev are of {people} people: those of one person are not "
+        f"independent, and one of each alone would support no risk below {_percent(supportable(people, confidence))}."
+    )
 
 
 def _pass_words(made: Decision, sides: list[Side], risks: Risks, percent: str) -> str:

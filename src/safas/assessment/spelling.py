@@ -23,6 +23,8 @@ SPOOF = ("spoof", "attack", "fake", "presentation attack", "0", "-1", "0.0", "-1
 NUMBERS = ("1", "+1", "1.0", "0", "0.0", "-1", "-1.0", "true", "false")
 NOTHING = ("", "none", "null", "na", "n/a", "nan", "-")
 
+RESERVED = ("live", "pooled", "bona fide", "attacks")  # words of the report that no species may be called
+
 # other name of a column -> its name here; used where the file has no column of that name
 ALIASES = {
     "is_bonafide": "label",

@@ -23,7 +23,14 @@ def all_notes(inputs: "Inputs", report: Json) -> list[Note]:
     """What reading the files brought up and what the numbers show, the loudest first."""
     files = [inputs.test, inputs.dev, inputs.own_live, inputs.against, inputs.against_dev]
     read = [note for file in files if file is not None for note in file.notes]
-    found = [*read, *_direction(inputs), *_lost(inputs), *_people(inputs), *_numbers(inputs, report)]
+    found = [
+        *read,
+        *_direction(inputs),
+        *_lost(inputs),
+        *_unseen(inputs),
+        *_people(inputs),
+        *_numbers(inputs, report),
+    ]
     unique = list(dict.fromkeys(found))
     return sorted(unique, key=lambda note: _ORDER.index(note.level))
 
@@ -76,6 +83,18 @@ def _lost(inputs: "Inputs") -> Iterator[Note]:
         )
     if table["domain"].null_count() == len(table):
         yield Note(NOTE, "no-domain", "No `domain`: nothing is told apart by camera or place.")
+
+
+def _unseen(inputs: "Inputs") -> Iterator[Note]:
+    if inputs.dev is None or UNNAMED in (*inputs.dev.scored.species, *inputs.test.scored.species):
+        return
+    new = sorted(set(inputs.test.scored.species) - set(inputs.dev.scored.species))
+    if new and inputs.dev.scored.species:
+        yield Note(
+            NOTE,
+            "new-species",
+            f"Not among the attacks of dev, so no threshold has seen them: {', '.join(new)}.",
+        )
 
 
 def _people(inputs: "Inputs") -> Iterator[Note]:

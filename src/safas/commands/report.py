@@ -74,6 +74,7 @@ class Command:
 
     def run(self, command: str) -> None:
         """Read, assess, write, and print the numbers with what they are worth."""
+        page = _page(self.out)
         settings = Settings(
             point=parse(self.operating_point),
             by=self.by,
@@ -87,7 +88,7 @@ class Command:
         if self.higher_is_spoof:
             inputs, settings = turned(inputs, settings)
         report = assess(inputs, settings, title=self.title, command=command)
-        written = _write(report, inputs.test.table, self.out)
+        written = _write(report, inputs.test.table, page)
         _print(output(), report, written)
 
     def _inputs(self) -> Inputs:
@@ -114,6 +115,16 @@ def _risks(texts: tuple[str, ...], confidence: float) -> Risks | None:
     if set(points) != {"apcer", "bpcer"}:
         raise InputError("two risks are needed", where="--risk", remedy="Write --risk apcer=0.01 bpcer=0.01.")
     return Risks(points["apcer"], points["bpcer"], confidence)
+
+
+def _page(out: Path) -> Path:
+    if out.is_dir():
+        return out / "report.html"
+    if out.suffix.lower() == ".json":
+        raise InputError(
+            "this is the page's place", where=f"--out {out}", remedy="Name it .html; the numbers lie beside."
+        )
+    return out
 
 
 def _write(report: dict[str, Any], table: pl.DataFrame, out: Path) -> list[Path]:
