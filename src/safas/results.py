@@ -28,6 +28,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "mixstyle": "MixStyle",
     "sam": "SAM",
     "gac-fas": "GAC-FAS",
+    "gd-fas": "GD-FAS",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

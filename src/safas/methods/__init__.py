@@ -9,6 +9,7 @@ from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.fishr import Fishr, FishrConfig
 from safas.methods.gac_fas import GacFas, GacFasConfig
+from safas.methods.gd_fas import GdFas, GdFasConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.mixstyle import MixStyle, MixStyleConfig
@@ -31,6 +32,7 @@ METHODS: Mapping[str, type[Method]] = {
     "mixstyle": MixStyle,
     "sam": Sam,
     "gac-fas": GacFas,
+    "gd-fas": GdFas,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -46,6 +48,7 @@ CONFIGS = {
     "mixstyle": MixStyleConfig,
     "sam": SamConfig,
     "gac-fas": GacFasConfig,
+    "gd-fas": GdFasConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -61,6 +64,7 @@ MethodConfig = (
     | MixStyleConfig
     | SamConfig
     | GacFasConfig
+    | GdFasConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
