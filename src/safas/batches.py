@@ -159,7 +159,7 @@ class Sampler:
         if self.steps_per_epoch == 0:
             raise InputError(
                 f"a batch of {self.batch} images is more than the {len(everything)} training videos",
-                remedy="Choose a smaller batch.",
+                remedy="Choose a smaller one: `--batch` of train, `training: {batch: ...}` of a benchmark's grid.",
             )
 
     def crops(self, step: int) -> tuple[Int[np.ndarray, "B"], Int[np.ndarray, "B"]]:

@@ -22,13 +22,18 @@ _RETRIES = 3  # of a chunk whose process or machine is lost
 
 
 def each_on_ray(
-    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None, address: str | None = None
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int | None,
+    address: str | None = None,
+    chunk: int = _CHUNK,
 ) -> Iterator[Result]:
     """work(task) for each task, in order, on the Ray cluster at `address` with all its cores.
 
     Without an address, on a cluster that is started on this machine for the occasion, of `workers` processes
     (None: as many as Ray counts cores). The machines of a cluster need safas, and all files under the same paths.
-    `work` must be idempotent: a task whose process is lost is done again, up to 3 times.
+    `chunk` tasks are handed to a process at once. `work` must be idempotent: a task whose process is lost is done
+    again, up to 3 times.
 
     Raises what `work` raises; InputError when Ray is not installed or no cluster answers at the address;
     SafasError when processes keep dying.
@@ -36,7 +41,7 @@ def each_on_ray(
     ray = _ray()
     _join(ray, workers, address)
     try:
-        yield from _results(ray, work, tasks)
+        yield from _results(ray, work, tasks, chunk)
     finally:
         ray.shutdown()
 
@@ -81,13 +86,15 @@ def _no_cluster(where: str, error: Exception) -> InputError:
     )
 
 
-def _results(ray: ModuleType, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+def _results(
+    ray: ModuleType, work: Callable[[Task], Result], tasks: Sequence[Task], chunk: int
+) -> Iterator[Result]:
     run = ray.remote(max_retries=_RETRIES)(_run)
     shared = ray.put(work)  # sent once to each machine
     ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
     pending: deque[Any] = deque()
-    for start in range(0, len(tasks), _CHUNK):
-        pending.append(run.remote(shared, tasks[start : start + _CHUNK]))
+    for start in range(0, len(tasks), chunk):
+        pending.append(run.remote(shared, tasks[start : start + chunk]))
         if len(pending) >= ahead:
             yield from _get(ray, pending.popleft())
     yield from itertools.chain.from_iterable(_get(ray, answer) for answer in pending)

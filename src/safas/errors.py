@@ -7,7 +7,8 @@ SafasError                 the command line prints it and exits with code 2
 ├── MetricError            a rate is not defined on these scores (a class is absent, a score is not finite)
 ├── MediaError             one video or image cannot be read (preparation lists it and goes on)
 ├── BundleError            an exported model is incomplete, was changed, or is of another version or key
-└── TrainingError          training cannot go on (a loss that is not finite, a checkpoint that does not fit)
+└── TrainingError          training cannot go on (a checkpoint that does not fit)
+    └── DivergenceError    a loss or a feature is no longer finite
 """
 
 
@@ -46,3 +47,7 @@ class BundleError(SafasError):
 
 class TrainingError(SafasError):
     """Training cannot go on."""
+
+
+class DivergenceError(TrainingError):
+    """A loss or a feature is no longer finite: with these settings the run has no result."""

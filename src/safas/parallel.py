@@ -19,20 +19,29 @@ Result = TypeVar("Result")
 _CHUNK = 4  # tasks handed to a process at once
 
 
-def each(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:
+def each(
+    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None, chunk: int = _CHUNK
+) -> Iterator[Result]:
     """work(task) for each task, in order, in `workers` processes (None: as many as `cores()`).
 
-    `work` is a function of a module (or a partial of one), since the processes start afresh. Few tasks, or
-    those of one worker, are done in this process. Raises what `work` raises; SafasError when a process dies.
+    `work` is a function of a module (or a partial of one), since the processes start afresh. `chunk` tasks are handed
+    to a process at once; no more than that, or those of one worker, are done in this process. Ctrl-C ends the
+    processes in the midst of their work. Raises what `work` raises; SafasError when a process dies.
     """
     workers = workers or cores()
-    if workers == 1 or len(tasks) <= _CHUNK:
+    if workers == 1 or len(tasks) <= chunk:
         yield from map(work, tasks)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
+    workers = min(workers, -(-len(tasks) // chunk))
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
+        mine = set(multiprocessing.active_children())
         try:
-            yield from pool.map(work, tasks, chunksize=_CHUNK)
+            yield from pool.map(work, tasks, chunksize=chunk)
+        except KeyboardInterrupt:  # the pool would wait for what was begun, which may be hours
+            for process in set(multiprocessing.active_children()) - mine:
+                process.terminate()
+            raise
         except BrokenProcessPool as error:
             raise SafasError(
                 "a worker process died (out of memory?)",

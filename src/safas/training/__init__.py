@@ -1,8 +1,8 @@
 """Training: one loop for every method, resumable bit for bit, that sees source domains only."""
 
 from safas.training.config import PRESETS, TrainConfig, preset
-from safas.training.folder import read_run
-from safas.training.loop import train
+from safas.training.folder import digest_of, holds, read_run
+from safas.training.loop import read_crops, train
 from safas.training.naming import run_hash
 from safas.training.records import read_records
 from safas.training.scoring import (
@@ -11,7 +11,9 @@ from safas.training.scoring import (
     evaluated_epochs,
     features_of,
     has_ended,
+    has_weights,
     load_scorer,
+    progress_of,
     read_dev_scores,
     scorer_of,
     scores_of,
@@ -20,13 +22,18 @@ from safas.training.scoring import (
 __all__ = [
     "PRESETS",
     "TrainConfig",
+    "digest_of",
     "drop_checkpoint",
     "drop_weights",
     "evaluated_epochs",
     "features_of",
     "has_ended",
+    "has_weights",
+    "holds",
     "load_scorer",
     "preset",
+    "progress_of",
+    "read_crops",
     "read_dev_scores",
     "read_records",
     "read_run",

@@ -19,7 +19,7 @@ CONFIG, CHECKPOINT = "config.json", "checkpoint.safetensors"
 
 def identity(config: TrainConfig, data: SourceData, stores: Mapping[str, CropStore]) -> dict[str, Any]:
     """What makes a run the one it is: its name, settings, protocol and data, as config.json will hold it."""
-    digest = "-".join(store.digest()[:32] for store in stores.values())
+    digest = digest_of(stores)
     counts = {
         part: {"videos": len(store.videos), "crops": len(store.images), "videos_without_crop": store.missing}
         for part, store in stores.items()
@@ -33,6 +33,16 @@ def identity(config: TrainConfig, data: SourceData, stores: Mapping[str, CropSto
     }
     plain: dict[str, Any] = json.loads(json.dumps(about))  # tuples as the lists they will be read back as
     return plain
+
+
+def digest_of(stores: Mapping[str, CropStore]) -> str:
+    """What tells the data of two runs apart: 32 hex digits for each store, to train and to validate on."""
+    return "-".join(store.digest()[:32] for store in stores.values())
+
+
+def holds(folder: Path, config: TrainConfig) -> bool:
+    """Whether a run's folder says that it was trained with these settings."""
+    return bool(_meant("config", read_run(folder)) == config)
 
 
 def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any], resume: bool) -> None:

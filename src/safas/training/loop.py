@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from safas.batches import CropStore, Sampler
-from safas.errors import ProtocolError, TrainingError
+from safas.errors import DivergenceError, ProtocolError, TrainingError
 from safas.methods import METHODS, Method
 from safas.model import ScoringNet, backbone
 from safas.protocols import SourceData
@@ -39,13 +39,12 @@ def train(
     checkpoint nor weights to be known as such. resume: go on from the last checkpoint, which gives bit for bit
     what an uninterrupted run on one machine and thread count gives; without it the run's folder is emptied first.
     Raises InputError for settings that do not fit the data, ProtocolError when a domain has lost a label in
-    preparation, TrainingError for a loss that is not finite (naming step and part; the last checkpoint stays) and
-    for a folder or checkpoint of another run.
+    preparation, DivergenceError for a loss that is not finite (naming step and part; the last checkpoint stays),
+    TrainingError for a folder or checkpoint of another run.
     """
     fabric = make_fabric(config)
     with reproducible(config, fabric.device):
-        sources = data.protocol.sources
-        stores = {name: CropStore(prepared, getattr(data, name), sources) for name in ("train", "dev")}
+        stores = read_crops(data, prepared)
         for name, store in stores.items():
             _check_labels(store, name)
         about = identity(config, data, stores)
@@ -53,6 +52,12 @@ def train(
         open_folder(trainer.folder, about, environment(fabric, config), resume)
         _run(trainer, progress)
     return trainer.folder
+
+
+def read_crops(data: SourceData, prepared: Path) -> dict[str, CropStore]:
+    """The crops to train and to validate on."""
+    sources = data.protocol.sources
+    return {name: CropStore(prepared, getattr(data, name), sources) for name in ("train", "dev")}
 
 
 @dataclass
@@ -137,7 +142,7 @@ def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def _log(
     trainer: _Trainer, records: Records, window: list[dict[str, Tensor]], step: int, epoch: int
 ) -> Record:
-    """One line for the steps since the last one. Raises TrainingError if a loss was not finite."""
+    """One line for the steps since the last one. Raises DivergenceError if a loss was not finite."""
     names = list(window[0])
     values = torch.stack([torch.stack(list(terms.values())) for terms in window]).float().cpu()
     _check_finite(names, values, step + 1 - len(window), trainer)
@@ -165,7 +170,7 @@ def _check_finite(
     part = next(
         (term for term in terms if names[term] != "loss"), terms[0]
     )  # the sum says less than its part
-    raise TrainingError(
+    raise DivergenceError(
         f"the loss is not finite at step {first + row}: {names[part]} = {float(values[row, part])}",
         where=str(trainer.folder),
         remedy=f"Lower the learning rate (now {trainer.config.lr:g}) or train with precision fp32.",

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from safas.batches import CropStore
-from safas.errors import InputError, TrainingError
+from safas.errors import DivergenceError, InputError, TrainingError
 from safas.evaluation import RUN_SCORES, Scorer
 from safas.methods import METHODS
 from safas.model import ScoringNet, backbone
@@ -56,6 +56,21 @@ def has_ended(run_dir: Path) -> bool:
     last = int(read_run(run_dir)["config"]["epochs"]) - 1
     logged = (record["epoch"] for record in read_records(run_dir, "epoch"))
     return last in evaluated_epochs(run_dir) and last in logged
+
+
+def has_weights(run_dir: Path, epoch: int) -> bool:
+    """Whether the weights at the end of an epoch (from 0) are kept."""
+    return weights_path(run_dir, epoch).is_file()
+
+
+def progress_of(run_dir: Path) -> tuple[int, int]:
+    """(steps done as far as the log tells, steps in all) of a run that may be under way."""
+    said = read_run(run_dir)
+    config, videos = config_from_json(said["config"]), int(said["data"]["train"]["videos"])
+    classes = 2 * len(said["protocol"]["sources"]) if config.sampling == "balanced" else 1
+    batch = config.batch // classes * classes  # as `safas.batches.Sampler` rounds it
+    steps = [record["step"] + 1 for record in read_records(run_dir) if record["kind"] != "resumed"]
+    return max(steps, default=0), config.epochs * (videos // batch)
 
 
 def drop_checkpoint(run_dir: Path) -> None:
@@ -127,11 +142,11 @@ def validate(net: ScoringNet, store: CropStore, epoch: int) -> tuple[dict[str, f
     """How the net stands on source validation: HTER and AUC over videos, separability, alignment.
 
     Beside these, the videos with their `score` (the mean over their crops) and number of `frames`. Raises
-    TrainingError when a feature is not finite.
+    DivergenceError when a feature is not finite.
     """
     features = features_of(net, store.images)
     if not np.isfinite(features).all():
-        raise TrainingError(
+        raise DivergenceError(
             f"the features are not finite at the end of epoch {epoch}", remedy="Lower the learning rate."
         )
     scores = np.add.reduceat(scores_of(net, features).astype(np.float64), store.first) / store.count
