@@ -1,6 +1,5 @@
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,49 +7,28 @@ import pytest
 
 import toy
 from safas import benchmark
-from safas.benchmark import (
-    Grid,
-    Outcome,
-    evaluate_run,
-    keep_chosen_weights,
-    prepared_samples,
-    protocols_of,
-    run_grid,
-)
+from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
+from safas.cells import Desk
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, evaluate
+from safas.grid import Grid, plain_variants
 from safas.protocols import Protocol
+from safas.runner import run_cells
 from safas.table import read_table, write_table
 from safas.training import load_scorer, read_records
 
-
-def prepared_folder(folder: Path, seed: int = 0) -> Path:
-    """Eight people to train on, one to validate on and three to test on, in each of three domains."""
-    samples = toy.samples(people=12)
-    number = pl.col("subject").str.slice(1).cast(pl.Int64)
-    split = (
-        pl.when(number < 8)
-        .then(pl.lit("train"))
-        .when(number < 9)
-        .then(pl.lit("dev"))
-        .otherwise(pl.lit("test"))
-    )
-    samples = samples.with_columns(split.alias("split"))
-    write_table(samples, folder / "samples.parquet")
-    return toy.prepare(folder, samples, seed=seed)
-
-
-GRID = Grid((Protocol(("a", "b"), "c"),), ("erm", "sa-fas"), (0,), epochs=2, threads=1)
+GRID = Grid((Protocol(("a", "b"), "c"),), plain_variants(("erm", "sa-fas"), (0,), "demo", 2, 1))
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared_folder(tmp_path_factory.mktemp("prepared"))
+    return toy.prepared_folder(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture(scope="module")
 def outcomes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    return list(run_grid(GRID, prepared, tmp_path_factory.mktemp("runs"), progress=False))
+    desk = Desk(prepared, tmp_path_factory.mktemp("runs"), progress=False)
+    return [made for made in run_cells(GRID.cells(), desk) if isinstance(made, Outcome)]
 
 
 def test_one_outcome_a_cell(outcomes: list[Outcome]) -> None:
@@ -59,17 +37,6 @@ def test_one_outcome_a_cell(outcomes: list[Outcome]) -> None:
         ("a&b->c", "sa-fas", 0),
     ]
     assert all((o.folder / "evaluation.json").is_file() for o in outcomes)
-
-
-def test_cells_go_seed_by_seed() -> None:
-    cells = replace(GRID, seeds=(3, 4)).cells()
-    assert [(cell.config.seed, cell.config.method.name) for cell in cells] == [
-        (3, "erm"),
-        (3, "sa-fas"),
-        (4, "erm"),
-        (4, "sa-fas"),
-    ]
-    assert all(cell.config.epochs == 2 for cell in cells)
 
 
 def test_every_role_is_scored_on_its_own_domains(outcomes: list[Outcome]) -> None:
@@ -104,8 +71,11 @@ def test_finished_cells_are_not_done_again(
     files = [f for o in outcomes for f in o.folder.rglob("*") if f.is_file()]
     before = [f.stat().st_mtime_ns for f in files]
     monkeypatch.setattr(benchmark, "score_run", lambda *_: pytest.fail("scored again"))
-    again = list(run_grid(GRID, prepared, outcomes[0].folder.parent, progress=False))
-    assert [o.result for o in again] == [json.loads(json.dumps(o.result)) for o in outcomes]
+    desk = Desk(prepared, outcomes[0].folder.parent, progress=False)
+    again = list(run_cells(GRID.cells(), desk))
+    assert [o.result for o in again if isinstance(o, Outcome)] == [
+        json.loads(json.dumps(o.result)) for o in outcomes
+    ]
     assert [f.stat().st_mtime_ns for f in files] == before
 
 
@@ -166,19 +136,13 @@ def test_killed_while_it_tidied_up_a_cell_is_done_or_evaluated_once_more(
     else:
         (folder / lost).unlink()
     scores = (folder / "scores.parquet").read_bytes()
-    (again,) = run_grid(replace(GRID, methods=("erm",)), prepared, tmp_path, progress=False)
+    (again,) = run_cells(GRID.cells()[:1], Desk(prepared, tmp_path, progress=False))
+    assert isinstance(again, Outcome)
     assert again.result == json.loads(json.dumps(outcomes[0].result))
     assert read_records(folder, "resumed") == []
     assert (folder / "scores.parquet").read_bytes() == scores
     kept = [path.name for path in folder.glob("weights/*")]
     assert kept == ([] if lost == "weights" else [f"epoch-{chosen:04d}.safetensors"])
-
-
-def test_sa_fas_with_one_source_is_refused_before_anything_is_trained(prepared: Path, tmp_path: Path) -> None:
-    grid = Grid((Protocol(("a",), "c"),), ("erm", "sa-fas"), (0,), epochs=1)
-    with pytest.raises(ProtocolError, match="SA-FAS needs at least 2 source domains"):
-        next(run_grid(grid, prepared, tmp_path, progress=False))
-    assert not list(tmp_path.iterdir())
 
 
 def test_scores_of_another_run_are_left_out(outcomes: list[Outcome], prepared: Path, tmp_path: Path) -> None:
@@ -192,7 +156,7 @@ def test_scores_of_another_run_are_left_out(outcomes: list[Outcome], prepared: P
 
 
 def test_other_crops_are_refused(outcomes: list[Outcome], tmp_path: Path) -> None:
-    other = prepared_folder(tmp_path / "other", seed=1)
+    other = toy.prepared_folder(tmp_path / "other", seed=1)
     (outcomes[0].folder / "evaluation.json").unlink()
     with pytest.raises(InputError, match="trained on other crops"):
         evaluate_run(outcomes[0].folder, other, progress=False)

@@ -65,3 +65,19 @@ def source_data(table: pl.DataFrame, domains: tuple[str, ...] = DOMAINS) -> Sour
     return SourceData(
         protocol, table.filter(pl.col("split") == "train"), table.filter(pl.col("split") == "dev")
     )
+
+
+def prepared_folder(folder: Path, seed: int = 0, domains: tuple[str, ...] = DOMAINS) -> Path:
+    """Eight people to train on, one to validate on and three to test on, in each domain."""
+    table = samples(domains, people=12)
+    number = pl.col("subject").str.extract(r"(\d+)$").cast(pl.Int64)
+    split = (
+        pl.when(number < 8)
+        .then(pl.lit("train"))
+        .when(number < 9)
+        .then(pl.lit("dev"))
+        .otherwise(pl.lit("test"))
+    )
+    table = table.with_columns(split.alias("split"))
+    write_table(table, folder / "samples.parquet")
+    return prepare(folder, table, seed=seed)

@@ -1,13 +1,12 @@
-"""Protocols x methods x seeds -> trained runs -> scores and their evaluations.
+"""A trained run -> its scores -> its evaluation; what a benchmark is given, and what it makes of one cell.
 
-A cell is one run: its folder is named by the hash of its settings, protocol and crops, so a benchmark that was
-stopped goes on where it was, and a cell that is finished is not done again. Training sees source rows only; the
-target is scored here, afterwards, and nothing that is chosen looks at it except in the rows marked oracle.
+Training sees source rows only; the target is scored here, afterwards, and nothing that is chosen looks at it except
+in the rows marked oracle.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -16,10 +15,9 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.batches import CropStore
-from safas.errors import InputError, ProtocolError
+from safas.errors import InputError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
-from safas.methods import METHODS
 from safas.protocols import (
     SOURCE_DEV,
     SOURCE_TEST,
@@ -34,58 +32,22 @@ from safas.protocols import (
 from safas.results import Result, method_name
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.training import (
-    TrainConfig,
     drop_checkpoint,
     drop_weights,
     evaluated_epochs,
     has_ended,
     load_scorer,
-    preset,
     read_dev_scores,
     read_run,
     scorer_of,
-    train,
 )
 
 _KEYS = ["dataset", "video"]
 
 
 @dataclass(frozen=True)
-class Grid:
-    """What to run: every protocol with every method and every seed, all with one preset's settings."""
-
-    protocols: tuple[Protocol, ...]
-    methods: tuple[str, ...] = ("erm", "erm-supcon", "sa-fas")
-    seeds: tuple[int, ...] = (0, 1, 2)
-    preset: str = "demo"
-    epochs: int | None = None  # instead of the preset's
-    threads: int | None = None
-
-    def cells(self) -> list["Cell"]:
-        """Seed by seed, so that a first whole table is there early. Raises InputError for an unknown name."""
-        return [
-            Cell(protocol, self._config(method, seed))
-            for seed in self.seeds
-            for protocol in self.protocols
-            for method in self.methods
-        ]
-
-    def _config(self, method: str, seed: int) -> TrainConfig:
-        config = replace(preset(self.preset, method, seed), threads=self.threads)
-        return config if self.epochs is None else replace(config, epochs=self.epochs)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run to be made."""
-
-    protocol: Protocol
-    config: TrainConfig
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """One run that was made and evaluated."""
+    """One run that was made and evaluated, or that has failed; then its result is empty."""
 
     protocol: str
     method: str  # a key of METHODS
@@ -93,6 +55,7 @@ class Outcome:
     folder: Path
     result: Result
     name: str = ""  # of a variant of the method; none: the method's own
+    failure: str = ""  # why there is no result
 
     @property
     def title(self) -> str:
@@ -130,28 +93,6 @@ def protocols_of(
     return tuple(protocols)
 
 
-def run_grid(grid: Grid, prepared: Path, runs: Path, progress: bool = True) -> Iterator[Outcome]:
-    """Train and evaluate every cell below `runs`, yielding each when it is done; the chosen weights are kept.
-
-    Raises ProtocolError when a method is given fewer source domains than it needs, before anything is trained, and what
-    training raises; the finished cells stay.
-    """
-    samples, cells = prepared_samples(prepared), grid.cells()
-    for cell in cells:
-        name, least = cell.config.method.name, METHODS[cell.config.method.name].least_domains
-        if len(cell.protocol.sources) < least:
-            raise ProtocolError(
-                f"{method_name(name)} needs at least {least} source domains",
-                where=cell.protocol.name,
-                remedy="Name other methods, for example --methods erm.",
-            )
-    for cell in cells:
-        folder = train(cell.config, source_data(cell.protocol, samples), prepared, runs, progress=progress)
-        result = evaluate_run(folder, prepared, progress)
-        keep_chosen_weights(folder, result)
-        yield Outcome(cell.protocol.name, cell.config.method.name, cell.config.seed, folder, result)
-
-
 def keep_chosen_weights(run_dir: Path, result: Result) -> None:
     """Of an evaluated run keep the weights of the epoch that source validation chose; the checkpoint goes too.
 
@@ -187,6 +128,16 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     # Made safe on disk: weights may be deleted on the strength of it.
     write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
     return result
+
+
+def is_evaluated(run_dir: Path) -> bool:
+    """Whether a run has ended and its evaluation covers all of it; its weights may be gone then."""
+    return (run_dir / "evaluation.json").is_file() and has_ended(run_dir) and not unscored_epochs(run_dir)
+
+
+def unscored_epochs(run_dir: Path) -> list[int]:
+    """The epochs at which the target was not scored yet."""
+    return sorted(set(evaluated_epochs(run_dir)) - set(_scored(run_dir)))
 
 
 def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:

@@ -1,23 +1,42 @@
 """safas benchmark PREPARED"""
 
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal
 
+import polars as pl
 import tyro
 from rich.console import Console
 
-from safas.benchmark import Grid, is_simulated, prepared_samples, protocols_of, run_grid
+from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
+from safas.cells import Desk, Elsewhere
+from safas.cluster import each_on_ray
 from safas.commands.common import output, say
 from safas.errors import InputError
+from safas.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
+from safas.grid_file import GridFile, read_grid
 from safas.joint import gather
 from safas.methods import METHODS
 from safas.pages import as_terminal, compose, write
+from safas.parallel import cores, each
 from safas.prepare import PrepareConfig
-from safas.results import method_name, rows
-from safas.training import preset
-
-_Value = TypeVar("_Value")
+from safas.results import rows
+from safas.runner import (
+    Engine,
+    Search,
+    chosen_cells,
+    failure_of,
+    in_turn,
+    run_cells,
+    search,
+)
+from safas.sources import read_source
+from safas.standing import searches_table, states_table
+from safas.summary import Section
+from safas.table import SAMPLES
+from safas.tables import to_rich
 
 
 @dataclass(frozen=True)
@@ -27,8 +46,9 @@ class Command:
     From one prepared folder, or from data sets as their owners hand them out:
       safas benchmark --data oulu-npu=/d/O casia-fasd=/d/C replay-attack=/d/I msu-mfsd=/d/M --protocols ocim
 
-    Finished runs in RUNS are not done again; killed, the same command goes on. Writes all tables, with the command,
-    the commit and the seeds, to RUNS/benchmark.md, benchmark.tex and benchmark.html.
+    Finished runs in RUNS are not done again; killed, the same command goes on, and two of them share the work. Writes
+    all tables, with the command, the commit and the seeds, to RUNS/benchmark.md, benchmark.tex and benchmark.html, and
+    which run each number is of to RUNS/cells.csv. The exit code is 1 when a run has failed.
     """
 
     prepared: tyro.conf.Positional[Path | None] = None
@@ -41,72 +61,168 @@ class Command:
         default_factory=lambda: PrepareConfig(size=256, margin=0.0, detector="yunet")
     )
     """how --data crops the faces: by default tight boxes of 256 pixels, as the paper has them"""
+    grid: Path | None = None
+    """a YAML file that says all of the following and settings for each method; what is typed here counts instead"""
     protocols: tuple[str, ...] = ()
     """ocim, limited, single, celeba-spoof, oulu-1 ... oulu-4, or like "laptop,phone,tablet->webcam"; none: each
     domain is left out in turn"""
-    methods: Annotated[tuple[str, ...], tyro.conf.arg(help=f"of {', '.join(METHODS)}")] = Grid.methods
-    seeds: tuple[int, ...] = Grid.seeds
-    """one run each"""
-    preset: str = Grid.preset
-    """settings of all runs: demo or paper"""
-    splits: str = "official"
-    """which splits serve for what: official, whole-target, train+test, all"""
+    methods: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(help=f"of {', '.join(METHODS)}; none: {', '.join(METHODS_COMPARED)}, or the grid's"),
+    ] = ()
+    seeds: tuple[int, ...] = ()
+    """one run each; none: 0 1 2, or the grid's"""
+    preset: str | None = None
+    """settings of all runs: demo or paper; none: demo, or the grid's"""
+    splits: str | None = None
+    """which splits serve for what: official, whole-target, train+test, all; none: official, or the grid's"""
     epochs: int | None = None
     """instead of the preset's"""
+    trials: int | None = None
+    """settings of each method to try on each protocol, drawn at random and chosen on source validation; none: 1, the
+    method's own, or the grid's"""
     threads: int | None = None
-    """CPU threads; none: as many as torch takes by itself"""
+    """CPU threads of each run; none: as many as torch takes by itself, with --jobs its share"""
     runs: Path = Path("runs")
     """folder of all runs"""
+    list: bool = False
+    """only say how far every run has come"""
+    retry_failed: bool = False
+    """do runs again that have failed before"""
+    jobs: int = 1
+    """runs at the same time on this machine"""
+    engine: Literal["local", "ray"] = "local"
+    """who works: local (--jobs processes of this machine) or ray (a cluster; needs safas[ray] and shared paths)"""
+    address: str | None = None
+    """with ray: the cluster's address (HOST:PORT, or auto); without one, --jobs processes of this machine"""
 
-    def run(self, command: str) -> None:
+    def run(self, command: str) -> int:
         """Run the grid, a line for each run, then print and write the tables."""
-        if not self.methods or not self.seeds:
-            raise InputError("nothing to run", where="benchmark", remedy="Name a method and a seed.")
-        for method in self.methods:  # a slip must not come to light after the preparation
-            preset(self.preset, method)
-        console = output()
-        prepared = self._prepared(console)
-        samples = prepared_samples(prepared)
-        protocols = protocols_of(self.protocols, samples, self.splits)
-        grid = Grid(protocols, _once(self.methods), _once(self.seeds), self.preset, self.epochs, self.threads)
-        total, outcomes, simulated = len(grid.cells()), [], is_simulated(samples)
-        for outcome in run_grid(grid, prepared, self.runs):
-            outcomes.append(outcome)
-            headline = rows(outcome.result)[0].numbers["hter"]
-            say(
-                console,
-                f"[{len(outcomes)}/{total}] {outcome.protocol}, {method_name(outcome.method)}, seed {outcome.seed}: "
-                f"HTER {headline.text()} %{' (simulated faces)' if simulated else ''}",
-            )
-        page = compose(outcomes, command=command, simulated=simulated)
-        console.print(as_terminal(page))
-        say(console, f"written: {', '.join(map(str, write(page, self.runs)))}")
+        console, engine, said = output(), self._engine(), self._said()
+        prepared, samples, grid = self._work(said, console)
+        desk = Desk(prepared, self.runs, self.retry_failed, self._share(), progress=engine is in_turn)
+        told = " (simulated faces)" if is_simulated(samples) else ""
+        if self.list:
+            console.print(to_rich(states_table(grid, desk)))
+            return 0
+        cells, searches, outcomes, busy = grid.cells(), [], [], 0
+        if grid.trials > 1:
+            found = search(grid, desk, engine)
+            searches = [one for one in found if isinstance(one, Search)]
+            busy = len(found) - len(searches)
+            cells = chosen_cells(searches)
+            outcomes = [failed for one in searches if (failed := failure_of(one))]
+        for number, made in enumerate(run_cells(cells, desk, engine), start=1):
+            say(console, f"[{number}/{len(cells)}] {_line(made, told)}")
+            if isinstance(made, Elsewhere):
+                busy += 1
+            else:
+                outcomes.append(made)
+        self._write(outcomes, searches, command, console, told)
+        return _end(outcomes, busy, console)
 
-    def _prepared(self, console: Console) -> Path:
-        """The folder that was given, or the data sets that were, prepared and joined."""
+    def _said(self) -> GridFile:
+        """The grid's file with what was typed in its place, or all of it from the options."""
+        if self.grid is None:
+            variants = plain_variants(
+                self.methods or METHODS_COMPARED,
+                self.seeds or SEEDS,
+                self.preset or "demo",
+                self.epochs,
+                self.threads,
+            )
+            return GridFile(self.protocols, self.splits or "official", variants, self.trials or 1)
+        names = ("protocols", "methods", "seeds", "preset", "splits", "epochs", "threads", "trials")
+        given = {name: None if (value := getattr(self, name)) == () else value for name in names}
+        return read_grid(self.grid, **given)
+
+    def _work(self, said: GridFile, console: Console) -> tuple[Path, pl.DataFrame, Grid]:
+        """The prepared folder, its samples and the grid: data sets are prepared when all else is known to fit."""
         if (self.prepared is None) == (not self.data):
             raise InputError(
                 "either a prepared folder or --data",
                 where="benchmark",
                 remedy="Write `safas benchmark PREPARED` or `safas benchmark --data SOURCE=FOLDER ...`.",
             )
+        data = _sources(self.data)
+        read = [read_source(name, root).select(*SAMPLES) for name, root in data.items()]
+        samples = prepared_samples(self.prepared) if self.prepared else pl.concat(read)
+        grid = Grid(protocols_of(said.protocols, samples, said.splits), said.variants, said.trials)
         if self.prepared is not None:
-            return self.prepared
-        data: dict[str, Path] = {}
-        for item in self.data:
-            name, _, folder = item.partition("=")
-            if not (name and folder) or name in data:
-                raise InputError(
-                    f"the source {name!r} is named twice"
-                    if name in data
-                    else f"{item!r} is not SOURCE=FOLDER",
-                    where="--data",
-                    remedy="For example: --data oulu-npu=/d/O casia-fasd=/d/C",
-                )
-            data[name] = Path(folder)
-        return gather(data, self.data_out, self.prepare, lambda line: say(console, line))
+            return self.prepared, samples, grid
+        return gather(data, self.data_out, self.prepare, lambda line: say(console, line)), samples, grid
+
+    def _engine(self) -> Engine:
+        if self.jobs < 1:
+            raise InputError(f"jobs = {self.jobs} is below 1", where="--jobs")
+        if self.engine == "ray":
+            workers = None if self.address else self.jobs
+            return functools.partial(each_on_ray, workers=workers, address=self.address, chunk=1)
+        if self.address is not None:
+            raise InputError("an address is for a Ray cluster", where="--address", remedy="Add --engine ray.")
+        return in_turn if self.jobs == 1 else functools.partial(each, workers=self.jobs, chunk=1)
+
+    def _share(self) -> int | None:
+        """Threads of each of several processes of this machine."""
+        return None if self.jobs == 1 or self.address else max(1, cores() // self.jobs)
+
+    def _write(
+        self,
+        outcomes: Sequence[Outcome],
+        searches: Sequence[Search],
+        command: str,
+        console: Console,
+        told: str,
+    ) -> None:
+        """The tables of what has a result, to the terminal and to files."""
+        if all(outcome.failure for outcome in outcomes):
+            return
+        page = compose(outcomes, command=command, simulated=bool(told))
+        if searches:
+            chosen = Section("Which settings were chosen", [searches_table(searches, told)])
+            page = replace(page, sections=[*page.sections, chosen])
+        console.print(as_terminal(page))
+        written = [*write(page, self.runs), self.runs / "cells.csv"]
+        say(console, f"written: {', '.join(map(str, written))}")
 
 
-def _once(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
-    """Each value once: a seed that is named twice is no second run."""
-    return tuple(dict.fromkeys(values))
+def _sources(data: Sequence[str]) -> dict[str, Path]:
+    """ "oulu-npu=/d/O" -> the source's name and its folder."""
+    found: dict[str, Path] = {}
+    for item in data:
+        name, _, folder = item.partition("=")
+        if not (name and folder) or name in found:
+            raise InputError(
+                f"the source {name!r} is named twice" if name in found else f"{item!r} is not SOURCE=FOLDER",
+                where="--data",
+                remedy="For example: --data oulu-npu=/d/O casia-fasd=/d/C",
+            )
+        found[name] = Path(folder)
+    return found
+
+
+def _line(made: Outcome | Elsewhere, told: str) -> str:
+    if isinstance(made, Elsewhere):
+        return f"{_name(made.cell)}: another process is at it"
+    what = f"{made.protocol}, {made.title}, seed {made.seed}"
+    if made.failure:
+        return f"{what}: {made.failure}"
+    return f"{what}: HTER {rows(made.result)[0].numbers['hter'].text()} %{told}"
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.protocol.name}, {cell.name}, seed {cell.config.seed}"
+
+
+def _end(outcomes: Sequence[Outcome], busy: int, console: Console) -> int:
+    """Say what is missing; the exit code."""
+    if busy:
+        say(console, f"another process is at {busy} more: the same command then prints all of them")
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    for one in failed:
+        say(
+            console, f"failed: {one.protocol}, {one.title}, seed {one.seed}: {one.failure} (run {one.folder})"
+        )
+    if failed:
+        say(console, "--retry-failed does failed runs again")
+    return 1 if failed else 0

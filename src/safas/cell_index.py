@@ -1,0 +1,61 @@
+"""RUNS/cells.csv: which run is which cell, so that a number of a table can be followed to its scores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from filelock import FileLock
+
+from safas.benchmark import Outcome
+from safas.errors import InputError
+from safas.files import write_file
+from safas.table import Schema
+
+CELLS: Schema = {
+    "protocol": pl.String(),
+    "name": pl.String(),  # as printed
+    "method": pl.String(),
+    "seed": pl.Int64(),
+    "run": pl.String(),  # the folder's name below RUNS
+    "state": pl.String(),  # done or failed
+    "hter": pl.Float64(),  # the headline: a share in [0, 1]
+    "commit": pl.String(),
+    "scores": pl.String(),  # the file, relative to RUNS
+}
+_KEYS = ["protocol", "name", "seed"]
+
+
+def read_cells(runs: Path) -> pl.DataFrame:
+    """The table, empty where there is none. Raises InputError for a file that is not it."""
+    path = runs / "cells.csv"
+    if not path.is_file():
+        return pl.DataFrame(schema=dict(CELLS))
+    try:
+        return pl.read_csv(path, schema=dict(CELLS))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            "not a table of cells", where=str(path), remedy="Delete it: it is written anew."
+        ) from error
+
+
+def add_cells(runs: Path, made: Sequence[Outcome]) -> None:
+    """Put cells in, in place of what was said of them before; two processes may do so at once."""
+    rows = pl.DataFrame([_row(one) for one in made], schema=dict(CELLS), orient="row")
+    (runs / ".benchmark").mkdir(parents=True, exist_ok=True)
+    with FileLock(runs / ".benchmark" / "cells.lock"):
+        others = read_cells(runs).join(rows, on=_KEYS, how="anti")
+        write_file(runs / "cells.csv", pl.concat([others, rows]).sort(_KEYS).write_csv())
+
+
+def _row(one: Outcome) -> tuple[object, ...]:
+    who = (one.protocol, one.title, one.method, one.seed, one.folder.name)
+    if one.failure:
+        return (*who, "failed", None, None, None)
+    result = one.result
+    return (
+        *who,
+        "done",
+        result["chosen"]["hter"],
+        result["about"]["commit"],
+        f"{one.folder.name}/scores.parquet",
+    )

@@ -1,0 +1,206 @@
+"""A benchmark's grid from one YAML file: typed, and a slip names the file, the key and what is allowed."""
+
+import json
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from safas.augment import AugmentConfig
+from safas.errors import InputError
+from safas.grid import METHODS_COMPARED, SEEDS, Variant
+from safas.methods import CONFIGS
+from safas.results import method_name
+from safas.training import TrainConfig, preset
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Grid(_Strict):
+    protocols: tuple[str, ...] = ()
+    splits: str = "official"
+    preset: str = "demo"
+    seeds: tuple[int, ...] = SEEDS
+    trials: int = Field(1, ge=1)
+    training: dict[str, Any] = {}
+    methods: tuple[str | dict[str, Any], ...] = METHODS_COMPARED
+
+
+@dataclass(frozen=True)
+class GridFile:
+    """What a grid's file says; the protocols by name, since only the data tells whether they exist."""
+
+    protocols: tuple[str, ...]
+    splits: str
+    variants: tuple[Variant, ...]
+    trials: int
+
+
+def read_grid(path: Path, **instead: Any) -> GridFile:
+    """The grid of a YAML file.
+
+    protocols, splits, preset, seeds, trials: as the options of `safas benchmark`. training: settings of all runs.
+    methods: names, or {method, name, seeds, training, and settings of the method}. What is named in `instead` counts
+    instead of the file's: protocols, splits, preset, trials, seeds (a variant's own included), epochs and threads
+    (instead of those under training); of the methods those that are named there, by name or method, remain.
+
+    Raises InputError naming the file and the key for whatever is unknown or has another type.
+    """
+    said: _Grid = _checked(_Grid, _read(path), str(path))
+    given = {name: value for name, value in instead.items() if value is not None}
+    wanted = given.pop("methods", None)
+    for_all: dict[str, Any] = {name: given.pop(name) for name in ("epochs", "threads") if name in given}
+    said = said.model_copy(update=given)
+    variants = []
+    for number, entry in enumerate(said.methods):
+        if wanted is not None and not _is_wanted(entry, wanted):
+            continue
+        own: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
+        if "seeds" in given:
+            own.pop("seeds", None)
+        try:
+            variants.append(_variant(own, said, for_all, f"{path}: methods[{number}]", f"{path}: training"))
+        except InputError as error:
+            if str(path) in error.where:
+                raise
+            where = f"{path}: methods[{number}]"  # the settings' own checks don't know where they come from
+            raise InputError(error.what, where=where, remedy=error.remedy) from error
+    if wanted is not None and not variants:
+        raise InputError(f"none of its methods is {' or '.join(wanted)}", where=str(path))
+    return GridFile(said.protocols, said.splits, tuple(variants), said.trials)
+
+
+def _is_wanted(entry: str | Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    names = (entry,) if isinstance(entry, str) else (entry.get("name"), entry.get("method"))
+    return any(name in wanted for name in names)
+
+
+def _variant(
+    own: dict[str, Any], grid: _Grid, instead: Mapping[str, Any], where: str, where_all: str
+) -> Variant:
+    method = own.get("method")
+    if method not in CONFIGS:
+        what = "no method is named" if method is None else f"no method is called {method!r}"
+        raise InputError(what, where=where, remedy=f"Choose from: {', '.join(CONFIGS)}.")
+    said = _checked(_variant_model(method), own, where)
+    settings = {name: getattr(said, name) for name in said.model_fields_set & _own_settings(method)}
+    config = preset(grid.preset, method)
+    config = replace(config, method=replace(config.method, **settings))
+    for told, place in ((grid.training, where_all), (said.training, f"{where}.training")):
+        config = _trained(config, told, place)
+    config = replace(config, **instead)
+    told_names = {*grid.training, *said.training, *(f"method.{name}" for name in settings)}
+    name = said.name or _name(method, {**settings, **said.training})
+    seeds = grid.seeds if said.seeds is None else said.seeds
+    return Variant(name, config, tuple(dict.fromkeys(seeds)), frozenset(told_names))
+
+
+def _trained(config: TrainConfig, told: Mapping[str, Any], where: str) -> TrainConfig:
+    """`config` with the settings of training that were told."""
+    said = _checked(_training_model(), told, where)
+    changes = {name: getattr(said, name) for name in said.model_fields_set}
+    if "augment" in changes:
+        views = changes["augment"]
+        changes["augment"] = replace(
+            config.augment, **{name: getattr(views, name) for name in views.model_fields_set}
+        )
+    return replace(config, **changes)
+
+
+def _name(method: str, settings: Mapping[str, Any]) -> str:
+    """A variant that is given none is called after what is special about it."""
+    numbers = {key: f"{value:g}" if isinstance(value, float) else value for key, value in settings.items()}
+    told = ", ".join(f"{key}={value}" for key, value in numbers.items())
+    return f"{method_name(method)} ({told})" if told else method_name(method)
+
+
+def _own_settings(method: str) -> set[str]:
+    return {field.name for field in fields(CONFIGS[method]) if field.name != "name"}
+
+
+@cache
+def _variant_model(method: str) -> type[Any]:
+    config: Any = CONFIGS[method]
+    hints = get_type_hints(config)
+    own = {name: (hints[name], None) for name in sorted(_own_settings(method))}
+    common: dict[str, Any] = {
+        "method": (str, method),
+        "name": (str, ""),
+        "seeds": (tuple[int, ...] | None, None),
+        "training": (dict[str, Any], {}),
+    }
+    made: Any = create_model("Variant", __base__=_Strict, **{**common, **own})
+    return made  # type: ignore[no-any-return]
+
+
+@cache
+def _training_model() -> type[Any]:
+    """Every setting of training but the method and the seed, which have places of their own."""
+    hints, views = get_type_hints(TrainConfig), get_type_hints(AugmentConfig)
+    augment: Any = create_model(
+        "Augment",
+        __base__=_Strict,
+        **{field.name: (views[field.name], None) for field in fields(AugmentConfig)},
+    )  # type: ignore[call-overload]
+    own = {
+        field.name: (hints[field.name], None)
+        for field in fields(TrainConfig)
+        if field.name not in ("method", "seed", "augment")
+    }
+    made: Any = create_model("Training", __base__=_Strict, **{**own, "augment": (augment, None)})  # type: ignore[call-overload]
+    return made  # type: ignore[no-any-return]
+
+
+def _checked(model: type[Any], data: Any, where: str) -> Any:
+    """The data as the model has it. As JSON, where a list may become a tuple though the types are strict."""
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except TypeError as error:
+        raise InputError(f"a value of a kind that no setting has ({error})", where=where) from error
+    except ValidationError as error:
+        raise _first(error, model, where) from error
+
+
+def _first(error: ValidationError, model: type[Any], where: str) -> InputError:
+    """The first of the errors, in one line."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]
+    at = ": ".join([where, ".".join(place)]) if place else where
+    if first["type"] != "extra_forbidden":
+        return InputError(f"{first['input']!r}: {first['msg']}", where=at)
+    for part in place[:-1]:
+        model = model.model_fields[part].annotation
+    return InputError("no such setting", where=at, remedy=f"Allowed: {', '.join(model.model_fields)}.")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in YAML 1.2, and a key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} stands twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
+    except OSError as error:
+        raise InputError("cannot be read", where=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"not YAML ({error})", where=str(path)) from error

@@ -1,0 +1,163 @@
+"""`safas benchmark` as it is typed: a YAML grid, the list, failures and their exit code, and slips before any work."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import official
+import toy
+from cellwork import QUICK
+from safas.cell_index import read_cells
+from safas.cli import main
+from safas.grid_file import read_grid
+from safas.training.config import PRESETS
+from test_cells import spoil
+
+GRID = """
+protocols: ["a,b->c"]
+seeds: [0]
+methods:
+  - erm
+  - {name: slower, method: erm, training: {lr: 0.001}, seeds: [0, 1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.prepared_folder(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture
+def command(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The toy set's benchmark, with a preset that takes a second."""
+    monkeypatch.setitem(PRESETS, "demo", QUICK)  # type: ignore[arg-type]
+    (tmp_path / "grid.yaml").write_text(GRID)
+    return [
+        "benchmark",
+        str(prepared),
+        "--grid",
+        str(tmp_path / "grid.yaml"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_grid_is_listed_run_and_listed_again(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    assert main([*command, "--list"]) == 0
+    assert f"3 runs in {runs}: 3 to do" in said(capsys)
+    assert not list(runs.glob("*/config.json"))
+    assert main([*command, "--methods", "erm", "--seeds", "0"]) == 0
+    assert "[2/2] a&b->c, slower, seed 0: HTER" in said(capsys)  # both are of that method
+    assert main([*command, "--list"]) == 0
+    assert f"3 runs in {runs}: 2 done, 1 to do" in said(capsys)
+    assert main(command) == 0
+    out = said(capsys)
+    assert "[3/3] a&b->c, slower, seed 1: HTER" in out
+    assert f"{runs / 'cells.csv'}" in out
+    assert read_cells(runs).select("name", "seed", "state").rows() == [
+        ("ERM", 0, "done"), ("slower", 0, "done"), ("slower", 1, "done"),
+    ]  # fmt: skip
+    page = (runs / "benchmark.md").read_text()
+    assert "slower" in page
+    assert "--grid" in page
+
+
+def test_a_failure_is_told_and_is_the_exit_code(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ERM diverges; what else there is to run is run, and a second start tries it again only when asked."""
+    with monkeypatch.context() as broken:
+        spoil(broken)
+        assert main([*command, "--methods", "ERM", "erm", "--seeds", "0"]) == 1
+    out = said(capsys)
+    assert "[2/2] a&b->c, slower, seed 0: diverged: the loss is not finite at step 1" in out
+    assert "failed: a&b->c, ERM, seed 0: diverged" in out
+    assert "--retry-failed" in out
+    assert main(command) == 1
+    out = said(capsys)
+    assert "[3/3] a&b->c, slower, seed 1: HTER" in out
+    assert "diverged" in out
+    assert main([*command, "--list"]) == 0
+    assert "2 failed, 1 done" in said(capsys)
+    assert main([*command, "--retry-failed"]) == 0
+    assert read_cells(tmp_path / "runs")["state"].unique().to_list() == ["done"]
+
+
+def test_a_search_says_what_it_chose(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--trials", "2", "--seeds", "0"]) == 0
+    out = said(capsys)
+    assert "Settings chosen by lowest HTER on source validation" in out
+    assert re.search(r"a&b->c ERM [01] of 0 to 1", out)
+    assert "Settings chosen by" in (tmp_path / "runs" / "benchmark.md").read_text()
+    assert len((tmp_path / "runs" / "trials.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--methods", "coral"], "none of its methods is coral"),
+        (["--protocols", "a,b->z"], "unknown domain 'z'"),
+        (["--splits", "odd"], "unknown splits 'odd'"),
+        (["--jobs", "0"], "--jobs: jobs = 0 is below 1"),
+        (["--trials", "-1"], "trials"),
+        (["--address", "auto"], "Add --engine ray"),
+    ],
+)
+def test_a_slip_is_told_before_anything_is_written(
+    more: list[str], words: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, *more]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_protocols_are_checked_before_data_are_prepared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hours of preparation must not end with a slip in a name, or a method that is given too few sources."""
+    data = official.four_small_sets(tmp_path / "d")
+    command = ["benchmark", "--data", *(f"{name}={root}" for name, root in data.items())]
+    command += ["--data-out", str(tmp_path / "out")]
+    for more, words in (
+        (["--protocols", "O,C->siw"], "unknown domain 'siw'"),
+        (["--protocols", "single"], "needs at least 2 source domains"),
+    ):
+        assert main([*command, *more]) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_documented_grid_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The YAML of the page on benchmarks, one epoch of one seed, over domains of these names."""
+    page = (Path(__file__).parents[1] / "docs" / "benchmarking.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "grid.yaml").write_text(text)
+    variants = read_grid(tmp_path / "grid.yaml").variants
+    assert [(v.name, len(v.seeds), v.config.epochs) for v in variants] == [
+        ("ERM", 3, 20), ("SA-FAS", 3, 20), ("SA-FAS without SupCon", 5, 25),
+    ]  # fmt: skip
+    prepared = toy.prepared_folder(tmp_path / "prepared", domains=("laptop", "phone", "tablet", "webcam"))
+    command = [
+        "benchmark",
+        str(prepared),
+        "--grid",
+        str(tmp_path / "grid.yaml"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    assert main([*command, "--seeds", "0", "--epochs", "1", "--threads", "1"]) == 0
+    assert "[3/3] laptop&phone&tablet->webcam, SA-FAS without SupCon, seed 0: HTER" in said(capsys)
+    configs = [json.loads(path.read_text())["config"] for path in (tmp_path / "runs").glob("*/config.json")]
+    assert sorted(c["method"].get("contrastive_weight", -1) for c in configs) == [-1, 0, 0.1]
+    assert {c["augment"]["flip"] for c in configs} == {False}
