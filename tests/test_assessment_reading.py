@@ -48,9 +48,12 @@ def test_a_plain_csv(tmp_path: Path) -> None:
         CSV.replace("video,label", " Video , LABEL "),
         CSV.replace("c,spoof,mask,s2,", 'c,spoof,mask,s2,NaN').replace("a,live", '"a",live'),
         CSV.rstrip("\n"),
+        CSV.replace("\n", "\r"),
+        CSV.replace("b,spoof", "\n\nb,spoof") + "\n\n",
         CSV.replace("s2,\n", "s2,null\n"),
     ],
-    ids=["semicolon", "tab", "BOM", "decimal comma", "CRLF", "header", "NaN and quotes", "no last newline", "null"],
+    ids=["semicolon", "tab", "BOM", "decimal comma", "CRLF", "header", "NaN and quotes", "no last newline", "CR",
+         "blank lines", "null"],
 )  # fmt: skip
 def test_the_same_csv_in_other_clothes(tmp_path: Path, data: str) -> None:
     plain, _ = read(write(tmp_path, CSV, "plain.csv"))
@@ -226,7 +229,12 @@ HOSTILE = {
     ),
     "broken Parquet": (b"PAR1\x00\x00\x00", "not a readable Parquet file"),
     "bob, then not": (b"1 1 a 0.5\n1 1 0.5\n", "line 2 has 3 fields"),
-    "NUL bytes": (b"label,score\nlive,\x00\n", "encoded as UTF-16"),
+    "NUL bytes": (b"label,score\nlive,\x00\n", "this is no text"),
+    "noise": (bytes(range(256)) * 8, "this is no text"),
+    "a failure's code": (
+        b"label,score\nlive,-1.7976931348623157e308\nspoof,0\n",
+        "row 1 has '-1.7976931348623157e308'",
+    ),
     "two score columns": (b"label,live_score,spoof_score,p_live\nlive,1,0,1\n", "a column is missing: score"),
 }
 
@@ -260,5 +268,5 @@ def test_infinite_and_missing_numbers_of_a_parquet(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="row 1 has inf"):
         read(path)
     pl.DataFrame({"label": ["live"], "score": [[0.5]]}).write_parquet(path)
-    with pytest.raises(TableError, match="no finite number"):
+    with pytest.raises(TableError, match="no plausible number"):
         read(path)

@@ -55,7 +55,12 @@ def _parquet(data: bytes, path: Path) -> pl.DataFrame:
 
 def _text(data: bytes, path: Path) -> str:
     if data.startswith(_UTF16) or b"\0" in data[:1000]:
-        what = "not a readable Parquet file" if path.suffix.lower() == ".parquet" else "encoded as UTF-16"
+        zeros = max(data[start:1000:2].count(0) for start in (0, 1))  # of every second byte
+        what = (
+            "encoded as UTF-16"
+            if data.startswith(_UTF16) or zeros > len(data[:1000]) / 4
+            else "this is no text"
+        )
         raise TableError(what, where=str(path), remedy="Save it as CSV in UTF-8, or as Parquet.")
     for magic, kind in _BY_MAGIC.items():
         if data.startswith(magic):
@@ -71,7 +76,7 @@ def _text(data: bytes, path: Path) -> str:
         ) from error
     if not text.strip():
         raise TableError("the file is empty", where=str(path))
-    return text
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def _csv(text: str, path: Path) -> pl.DataFrame:
@@ -84,9 +89,10 @@ def _csv(text: str, path: Path) -> pl.DataFrame:
             remedy="Such as: video,label,attack,subject,score",
         )
     try:
-        return pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False)
+        table = pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise TableError(_what_is_wrong(text, separator, error), where=str(path)) from error
+    return table.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
 
 
 def _what_is_wrong(text: str, separator: str, error: Exception) -> str:

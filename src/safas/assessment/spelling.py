@@ -21,6 +21,7 @@ LIVE = (
 )
 SPOOF = ("spoof", "attack", "fake", "presentation attack", "0", "-1", "0.0", "-1.0", "false")
 NUMBERS = ("1", "+1", "1.0", "0", "0.0", "-1", "-1.0", "true", "false")
+LARGEST = 1e100  # beyond it a number stands for something else, such as a failure, and its square overflows
 NOTHING = ("", "none", "null", "na", "n/a", "nan", "-")
 
 RESERVED = ("live", "pooled", "bona fide", "attacks")  # words of the report that no species may be called
@@ -103,11 +104,11 @@ def numbers(values: pl.Series, where: str) -> pl.Series:
     words, found = _cast(values)
     wrong = found.is_null() & words.is_not_null()
     found = found.fill_nan(None)
-    wrong = wrong | found.is_infinite().fill_null(False)
+    wrong = wrong | (found.abs() > LARGEST).fill_null(False)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
         raise TableError(
-            f"row {row + 1} has {words[row]!r} in column {values.name!r}, which is no finite number",
+            f"row {row + 1} has {words[row]!r} in column {values.name!r}, which is no plausible number",
             where=where,
             remedy="Leave it empty where there was no response.",
         )
