@@ -84,6 +84,7 @@ def test_an_unknown_command_is_an_error(command: str, capsys: pytest.CaptureFixt
         ["benchmark", "prepared"],
         ["export", "run", "prepared"],
         ["predict", "bundle", "clip.mp4"],
+        ["stress", "bundle", "table"],
         ["doctor"],
         ["demo"],
     ],

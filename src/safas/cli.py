@@ -23,9 +23,10 @@ COMMANDS = {
     "report": "error rates of anyone's scores in the style of ISO/IEC 30107-3, with intervals and warnings",
     "export": "turn a run into a bundle: a folder with the network as ONNX and all that a decision needs",
     "predict": "judge images, videos or a camera by a bundle: live, spoof, unsure or no face",
+    "stress": "see what a bundle bears: errors against blur, tilt, compression, a misplaced face box ...",
     "doctor": "say what of safas works on this machine, and what to do about the rest",
 }
-_BARE = ("predict", "doctor")  # what needs nothing beyond the base packages
+_BARE = ("predict", "stress", "doctor")  # what needs nothing beyond the base packages
 _ABOUT = "Tell a live face from a spoofed one in places the model has never seen (SA-FAS, CVPR 2023)."
 _STYLE = (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone, tyro.conf.AvoidSubcommands)
 FAILED, STOPPED = 2, 130  # exit codes: a user's error; Ctrl-C
