@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from safas.benchmark import Grid, prepared_samples, protocols_of, run_grid
+from safas.benchmark import Outcome, prepared_samples, protocols_of
+from safas.cells import Desk
+from safas.grid import Grid, plain_variants
+from safas.runner import run_cells
 
 
 def is_hard(inside: float, outside: float) -> bool:
@@ -27,9 +30,12 @@ def main() -> int:
     runs = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("runs/hardness")
     threads = int(sys.argv[3]) if len(sys.argv) > 3 else None
     protocols = protocols_of((), prepared_samples(prepared), "official")
-    grid = Grid(protocols, methods=("erm",), seeds=(0,), threads=threads)
+    grid = Grid(protocols, plain_variants(("erm",), (0,), "demo", None, threads))
     rates = []
-    for outcome in run_grid(grid, prepared, runs):
+    for outcome in run_cells(grid.cells(), Desk(prepared, runs)):
+        if not isinstance(outcome, Outcome) or outcome.failure:
+            print(outcome)
+            return 1
         chosen = outcome.result["chosen"]
         rates.append((chosen["inside"]["hter"], chosen["hter"]))
         print(
