@@ -85,3 +85,13 @@ def test_without_a_way_to_go_it_is_erm() -> None:
         assert torch.equal(ours.grad, theirs.grad)
     with pytest.raises(InputError, match=r"method\.rho"):
         SamConfig(rho=-0.1)
+
+
+def test_what_is_not_finite_uphill_is_noticed_and_leaves_the_weights() -> None:
+    """Here all is finite; far away it is not, and the loop looks at every part."""
+    method = make("sam", config=SamConfig(rho=3e38))
+    before = [parameter.detach().clone() for parameter in method.parameters()]
+    output = method.gradients(toy_batch(), 0, Tensor.backward)
+    assert output.total.isfinite()
+    assert not output.parts["sharpness"].isfinite()
+    assert all(torch.equal(p, old) for p, old in zip(method.parameters(), before, strict=True))
