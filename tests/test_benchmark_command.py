@@ -69,6 +69,7 @@ def test_a_grid_is_listed_run_and_listed_again(
     page = (runs / "benchmark.md").read_text()
     assert "slower" in page
     assert "--grid" in page
+    assert (runs / "benchmark.yaml").read_text() == GRID
 
 
 def test_a_failure_is_told_and_is_the_exit_code(

@@ -77,7 +77,8 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_a_parent_that_was_killed_or_hears_ctrl_c(stop: int, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from safas.parallel import each; from test_parallel import *;"
         "list(each(note_and_wait, [Path(sys.argv[1])] * 20, 2))"
@@ -89,8 +90,8 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "the processes did not start"
         time.sleep(0.05)
     assert all(is_running(pid) for pid in children)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    os.kill(parent.pid, stop)
+    parent.wait(timeout=LONG_S / 2)
     while any(is_running(pid) for pid in children):
         assert time.monotonic() < deadline, "a process has outlived its parent"
         time.sleep(0.05)

@@ -119,6 +119,11 @@ SPACES: Mapping[str, Space] = {
     },
     "fishr": {"penalty_weight": Log(1, 4), "penalty_epoch": Epoch(0, 1), "gamma": Even(0.9, 0.99)},
     "sam": {"rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5))},  # its authors' grid
+    "gd-fas": {
+        "scaling_range": Even(0, 2),
+        "specific_weight": Log(-1, 1),
+        "temperature": OneOf((0.1, 0.2, 0.5, 1.0, 1.1)),
+    },
     "mixstyle": {"probability": Even(0.1, 0.9), "alpha": Log(-1, 0), "stages": OneOf((1, 2, 3))},
 }
 

@@ -15,6 +15,7 @@ from safas.cells import Desk, Elsewhere
 from safas.cluster import each_on_ray
 from safas.commands.common import output, say
 from safas.errors import InputError
+from safas.files import write_file
 from safas.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
 from safas.grid_file import GridFile, read_grid
 from safas.joint import gather
@@ -183,6 +184,9 @@ class Command:
             page = replace(page, sections=[*page.sections, chosen])
         console.print(as_terminal(page))
         written = [*write(page, self.runs), self.runs / "cells.csv"]
+        if self.grid is not None:  # the page tells the command, which says little without it
+            written.append(self.runs / "benchmark.yaml")
+            write_file(written[-1], self.grid.read_bytes())
         say(console, f"written: {', '.join(map(str, written))}")
 
 
