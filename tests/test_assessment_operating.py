@@ -93,6 +93,13 @@ def test_a_class_that_is_not_there(text: str, missing: str) -> None:
         threshold_of(parse(text), some)
 
 
+def test_no_number_between_two_scores_leaves_the_threshold_at_the_accepted_one() -> None:
+    live = float(np.nextafter(0.5, 1))
+    some = data([live], a=[0.5])
+    for text in ("apcer=0", "bpcer=0"):
+        assert threshold_of(parse(text), some) == live
+
+
 def test_a_point_prints_as_it_is_written() -> None:
     for text in ("eer", "apcer=0.05", "bpcer=0.01", "threshold=-0.5"):
         assert str(parse(text)) == text

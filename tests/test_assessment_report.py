@@ -174,7 +174,15 @@ def test_every_option_at_once(tmp_path: Path, run: Callable[..., tuple[Any, str]
     assert (list(report["breakdowns"]), report["title"]) == (["domain", "subject"], "Door 7")
     assert report["own_live"]["rank"] == 6
     assert report["decision"]["risks"] == {"apcer": 0.2, "bpcer": 0.3}
-    for words in ("a against b", "by subject", "McNemar", "own live videos", "Door 7", "written: "):
+    for words in (
+        "a against b",
+        "ECE, NLL, Brier",
+        "by subject",
+        "McNemar",
+        "own live videos",
+        "Door 7",
+        "written: ",
+    ):
         assert words in told
 
 

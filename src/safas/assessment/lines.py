@@ -85,9 +85,11 @@ def sentences(report: Json) -> list[str]:
     """Where the threshold comes from, what the counts support, and the parts that were asked for."""
     threshold = report["threshold"]
     lines = [f"threshold {threshold['value']:.6g}: {threshold['chosen_on']}", *_support(report["support"])]
-    for part in (report["decision"],):
-        if part:
-            lines += [part["pass"]["statement"], part["deny"]["statement"], part["assumptions"]]
+    part = report["decision"]
+    if part:
+        lines += [part["pass"]["statement"], part["deny"]["statement"], part["assumptions"]]
+    if report["calibration"]:
+        lines.append(_calibrated(report["calibration"]))
     own = report["own_live"]
     if own:
         lines += [f"own live videos ({own['file']}): {own['statement']} {own['warning']}"]
@@ -134,6 +136,11 @@ def _support(support: Json) -> list[str]:
         for claim in support["claims"]
     ]
     return [f"supported with 95 % confidence: {', '.join(seen)}", f"to claim a rate {'; '.join(claims)}"]
+
+
+def _calibrated(part: Json) -> str:
+    errors = [f"{one['map']} {one['ece']:.3f}, {one['nll']:.3f}, {one['brier']:.3f}" for one in part["test"]]
+    return f"ECE, NLL, Brier on test, maps fitted on {part['fitted_on']}: {'; '.join(errors)}"
 
 
 def _compared(comparison: Json) -> list[str]:

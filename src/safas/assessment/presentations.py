@@ -23,7 +23,7 @@ COLUMNS = {
     "score": pl.Float64(),  # higher = more live; null: no response
     "frames": pl.Int64(),
 }
-UNNAMED = "not named"  # the species of attacks whose file names none
+UNNAMED = "species not named"  # the species of attacks whose file names none
 
 
 @dataclass(frozen=True, eq=False)

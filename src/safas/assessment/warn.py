@@ -72,7 +72,7 @@ def _lost(inputs: "Inputs") -> Iterator[Note]:
         )
     elif UNNAMED in names:
         yield Note(
-            WARNING, "some-species", f"Some attacks name no species; they stand together as '{UNNAMED}'."
+            WARNING, "some-species", f"Some attacks name no species; they stand together as {UNNAMED!r}."
         )
     if not known(table):
         yield Note(
