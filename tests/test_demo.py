@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from safas.bundle import open_bundle
 from safas.capture.simulate import SimulateConfig
 from safas.demo import DemoConfig, DemoResult, demo, protocols, stages_table
 from safas.errors import ProtocolError
@@ -28,7 +29,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
 
 @pytest.fixture(scope="module")
 def done(config: DemoConfig) -> DemoResult:
-    return demo(config, Console(quiet=True), "safas demo --tiny", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAFAS_FACE_DETECTOR", str(config.out / "none.onnx"))  # no test asks the network for it
+        return demo(config, Console(quiet=True), "safas demo --tiny", progress=False)
 
 
 def test_one_protocol_two_methods_one_page(config: DemoConfig, done: DemoResult) -> None:
@@ -55,14 +58,30 @@ def test_the_table_is_what_was_evaluated(config: DemoConfig, done: DemoResult) -
 
 def test_where_the_time_went(done: DemoResult) -> None:
     text = to_markdown(stages_table(done.stages))
-    for stage in ("simulate", "prepare", "train ERM", "train SA-FAS", "evaluate", "report", "total"):
+    stages = ("simulate", "prepare", "train ERM", "train SA-FAS", "evaluate", "report", "export", "total")
+    for stage in stages:
         assert f"| {stage} | " in text
+
+
+def test_it_ends_with_a_bundle_that_judges(config: DemoConfig, done: DemoResult) -> None:
+    """Of the SA-FAS run, or none and a line that says why: one epoch may leave live faces below attacks."""
+    if done.bundle is None:
+        told = io.StringIO()
+        demo(config, Console(file=told), progress=False)
+        assert "no bundle: on source validation live faces score below attacks" in told.getvalue()
+        return
+    contract = open_bundle(done.bundle).contract
+    training = contract.training
+    assert (training.method, training.simulated, training.unseen) == ("sa-fas", True, "webcam")
+    assert any("face detector could not be had (no such file)" in note for note in contract.notes)
 
 
 def test_a_second_demo_goes_on_where_it_was(config: DemoConfig, done: DemoResult) -> None:
     """Nothing but the report and the timings is written again."""
     files = [path for path in config.out.rglob("*") if path.is_file()]
-    kept = [path for path in files if path.suffix in (".mp4", ".avi", ".png", ".safetensors", ".jsonl")]
+    kept = [
+        path for path in files if path.suffix in (".mp4", ".avi", ".png", ".safetensors", ".jsonl", ".onnx")
+    ]
     kept += [path for path in files if path.name in ("scores.parquet", "evaluation.json", "config.json")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     assert len(before) > 80

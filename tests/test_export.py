@@ -20,6 +20,7 @@ from safas.errors import InputError, MetricError, TrainingError
 from safas.export import ExportConfig, export
 from safas.export.fixing import band, calibration, operating_points, presentations
 from safas.export.graph import differences, runner, to_onnx
+from safas.faces import YUNET_SHA256
 from safas.protocols import parse, source_data
 from safas.training import load_scorer, preset, train
 
@@ -125,6 +126,17 @@ def test_other_crops_and_other_folders_are_refused(finished: Finished, tmp_path:
     with pytest.raises(InputError, match="not a run's folder"):
         export(finished.prepared, finished.prepared, tmp_path / "out", progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]
+
+
+def test_without_a_detector_the_pinned_one_is_demanded(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundle lacks the file and says so; the field must bring the published one."""
+    monkeypatch.setenv("SAFAS_FACE_DETECTOR", str(tmp_path / "none.onnx"))
+    made = export(finished.run, finished.prepared, tmp_path / "out", ExportConfig(int8=False), progress=False)
+    assert made.bundle.crop.detector_sha256 == YUNET_SHA256
+    assert "face_detector.onnx" not in made.bundle.files
+    assert "could not be had (no such file)" in made.bundle.notes[-1]
 
 
 def test_the_command_needs_both_folders(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`safas demo`: simulate, prepare, train ERM and SA-FAS, evaluate, report. Every stage goes on where it was."""
+"""`safas demo`: simulate, prepare, train ERM and SA-FAS, evaluate, report, export. Every stage goes on where it was."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,10 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
+from safas.bundle import open_bundle
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
-from safas.errors import ProtocolError
+from safas.errors import MetricError, ProtocolError, SafasError
 from safas.exhibits import NOT_REAL, faces, protocol_runs, versions
+from safas.export import export
 from safas.prepare import PrepareConfig, prepare
 from safas.protocols import Protocol, source_data
 from safas.report import Provenance, ReportInput, write_report
@@ -73,6 +75,9 @@ class DemoResult:
     report: Path
     tables: Sequence[Table]
     stages: Stages
+    bundle: Path | None = (
+        None  # of the last method on the first target; None when the network is no better than chance
+    )
 
 
 def demo(
@@ -100,7 +105,7 @@ def demo(
             simulated=NOT_REAL,
         )
         report = write_report(content, config.out / "report.html")
-    return DemoResult(report, _tables(outcomes), stages)
+    return DemoResult(report, _tables(outcomes), stages, _bundle(desk, outcomes[len(METHODS) - 1], prepared))
 
 
 def protocols(config: DemoConfig, prepared: Path) -> tuple[Protocol, ...]:
@@ -145,6 +150,22 @@ def _run(desk: _Desk, protocol: Protocol, method: str, prepared: Path) -> Outcom
         result = evaluate_run(folder, prepared, progress)
         keep_chosen_weights(folder, result)
     return Outcome(protocol.name, method, config.seed, folder, result)
+
+
+def _bundle(desk: _Desk, outcome: Outcome, prepared: Path) -> Path | None:
+    """The run as a bundle in OUT/bundle; one of the same run that is there already stays."""
+    folder = desk.config.out / "bundle"
+    with desk.stage("export", f"exporting {method_name(outcome.method)} as a bundle"):
+        try:
+            if open_bundle(folder).contract.origin.run == outcome.folder.name:
+                return folder
+        except SafasError:  # there is none, or half of one
+            pass
+        try:
+            return export(outcome.folder, prepared, folder, progress=desk.progress).folder
+        except MetricError as error:  # after too few epochs live faces may score below attacks
+            desk.console.print(f"  no bundle: {error.what}", markup=False)
+            return None
 
 
 def _tables(outcomes: Sequence[Outcome]) -> list[Table]:

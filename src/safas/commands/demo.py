@@ -50,3 +50,6 @@ class Command:
         if done.stages.peak():
             say(console, f"peak memory: {done.stages.peak()}")
         say(console, f"report: {done.report.resolve().as_uri()}")
+        if done.bundle is not None:
+            say(console, f"bundle: {done.bundle} (trained on simulated faces: for trying, not for a door)")
+            say(console, f"next: safas predict {done.bundle} VIDEO, or with a camera: --camera 0")

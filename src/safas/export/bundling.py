@@ -38,6 +38,7 @@ from safas.export.changes import change_of
 from safas.export.deciding import QUANTILE, clusters_of, model_of
 from safas.export.graph import differences, quantised, runner, to_onnx
 from safas.export.seen import Seen, look_at
+from safas.faces import YUNET_SHA256
 from safas.familiarity import Clusters
 from safas.files import write_file
 from safas.signing import sign
@@ -121,26 +122,35 @@ def _crop(seen: Seen, config: ExportConfig, made: _Made) -> Crop:
     """How the field must crop; the detector goes into the bundle where it can be had."""
     used = seen.settings["detector"]
     name = config.detector if config.detector != "same" else ("yunet" if used == "table" else used)
-    find, _ = DETECTORS[name]
-    digest: str | None = seen.settings.get("detector_sha256") if used == name else None
-    try:
-        weights = find().read_bytes()
-    except InputError as error:
-        made.notes.append(
-            f"The face detector could not be had ({error.what}); the predictor fetches its own."
-        )
-    else:
-        if digest not in (None, sha256(weights)):
-            raise InputError("another face detector here than the one that made the crops", where=str(find()))
-        if name == "yunet":  # uniface looks its file up by itself
-            made.files[DETECTOR] = weights
-        digest = sha256(weights)
+    digest = seen.settings["detector_sha256"] if used == name else None
     if used != name:
         made.notes.append(
             f"The crops of training have boxes from {used!r}, the field has {name}'s: scores can shift."
         )
     how = {key: seen.settings[key] for key in ("margin", "size", "align")}
+    digest = _add_detector(made, name, digest)
     return Crop(detector=name, detector_sha256=digest, boxes_in_training=used, **how)
+
+
+def _add_detector(made: _Made, name: str, wanted: str | None) -> str | None:
+    """Put the detector's file into the bundle, if there is one to be had; returns the SHA-256 that the field needs."""
+    find, _ = DETECTORS[name]
+    try:
+        path = find()
+        weights = path.read_bytes()
+    except (InputError, OSError) as error:
+        said = error.what if isinstance(error, InputError) else error.strerror
+        made.notes.append(f"The face detector could not be had ({said}); the predictor fetches its own.")
+        return wanted or (YUNET_SHA256 if name == "yunet" else None)
+    if wanted not in (None, sha256(weights)):
+        raise InputError(
+            "another face detector than the one that made the crops (its SHA-256 differs)",
+            where=str(path),
+            remedy=f"Get the file with SHA-256 {wanted}.",
+        )
+    if name == "yunet":  # uniface looks its file up by itself
+        made.files[DETECTOR] = weights
+    return sha256(weights)
 
 
 def _add_int8(made: _Made, seen: Seen, graph: bytes, clusters: Clusters, config: ExportConfig) -> None:
