@@ -88,7 +88,10 @@ def test_a_failure_is_told_and_is_the_exit_code(
     assert "[3/3] a&b->c, slower, seed 1: HTER" in out
     assert "diverged" in out
     assert main([*command, "--list"]) == 0
-    assert "2 failed, 1 done" in said(capsys)
+    out = said(capsys)
+    assert "2 failed, 1 done" in out
+    assert "failed: diverged" in out
+    assert "not finite" not in out
     assert main([*command, "--retry-failed"]) == 0
     assert read_cells(tmp_path / "runs")["state"].unique().to_list() == ["done"]
 

@@ -67,7 +67,8 @@ def _cells(grid: Grid, desk: Desk) -> list[tuple[str, Cell]]:
 def _words(word: str, stands: State) -> str:
     if word in ("under way", "stopped"):
         return f"{word}, step {stands.step} of {stands.total}"
-    return f"{word}: {stands.reason}" if stands.reason else word
+    why = stands.reason.partition(":")[0]  # "diverged": the rest would widen the table beyond a terminal
+    return f"{word}: {why}" if why else word
 
 
 def _numbers(trial: Validated | Outcome | None) -> str:
