@@ -119,6 +119,13 @@ SPACES: Mapping[str, Space] = {
     },
     "fishr": {"penalty_weight": Log(1, 4), "penalty_epoch": Epoch(0, 1), "gamma": Even(0.9, 0.99)},
     "sam": {"rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5))},  # its authors' grid
+    "gac-fas": {
+        "rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5)),
+        "alpha": Log(-5, -2),
+        "ascent_epoch": Epoch(0, 0.5),
+        "contrastive_weight": Log(-2, 0),
+        "temperature": OneOf((0.05, 0.07, 0.1, 0.2)),
+    },
     "gd-fas": {
         "scaling_range": Even(0, 2),
         "specific_weight": Log(-1, 1),
