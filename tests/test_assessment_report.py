@@ -193,6 +193,23 @@ def test_a_folder_gets_a_page_called_report(tmp_path: Path) -> None:
     assert (tmp_path / "report.json").is_file()
 
 
+def test_an_uneven_comparison_is_warned_of(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
+    """One system has dev scores, the other's threshold is an oracle; with a stated one both are alike."""
+    run_scores(0.0).write_parquet(tmp_path / "scores.parquet")
+    rows = run_scores(0.0).filter(role="target", epoch=2).drop("epoch", "role")
+    rows.write_parquet(tmp_path / "other.parquet")
+    _, told = run(tmp_path / "scores.parquet", "--against", tmp_path / "other.parquet")
+    assert "WARNING: The comparison is uneven: only the threshold of other.parquet" in told
+    _, told = run(
+        tmp_path / "scores.parquet",
+        "--against",
+        tmp_path / "other.parquet",
+        "--operating-point",
+        "threshold=0.5",
+    )
+    assert "comparison is uneven" not in told
+
+
 def test_the_full_system_from_a_csv(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
     path = tmp_path / "s.csv"
     path.write_text(

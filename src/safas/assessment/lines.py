@@ -146,8 +146,12 @@ def _calibrated(part: Json) -> str:
 def _compared(comparison: Json) -> list[str]:
     a, b = comparison["a"], comparison["b"]
     return [
-        f"a: {a['file']}, b: {b['file']}; {comparison['matched']} presentations in both, {comparison['unmatched_a']} "
-        f"only in a, {comparison['unmatched_b']} only in b",
+        f"{comparison['matched']} presentations in both, {comparison['unmatched_a']} only in a, "
+        f"{comparison['unmatched_b']} only in b",
+        *(
+            f"{name}: {one['file']} at {one['threshold']:.6g}: {one['chosen_on']}"
+            for name, one in (("a", a), ("b", b))
+        ),
         *(_mcnemar(row) for row in comparison["mcnemar"]),
     ]
 

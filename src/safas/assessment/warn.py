@@ -127,6 +127,7 @@ def _numbers(inputs: "Inputs", report: Json) -> Iterator[Note]:
         yield Note(WARNING, "one-class", f"No {missing} presentation has a score: its rates are not defined.")
     elif report["threshold"]["rule"].startswith("threshold"):
         yield from _scale(report)
+    yield from _compared(report)
     yield from _nonresponses(report)
     yield from _small(report)
     if not are_probabilities(inputs.test.table["score"].drop_nulls().to_numpy()):
@@ -135,6 +136,18 @@ def _numbers(inputs: "Inputs", report: Json) -> Iterator[Note]:
             "no-probabilities",
             "Scores outside [0, 1] are no probabilities: calibration is told of a Platt map fitted on dev, if there "
             "is one, and the expected calibration error of the scores is not defined.",
+        )
+
+
+def _compared(report: Json) -> Iterator[Note]:
+    part = report["comparison"]
+    if part and part["a"]["oracle"] != part["b"]["oracle"]:
+        oracle = part["a" if part["a"]["oracle"] else "b"]["file"]
+        yield Note(
+            WARNING,
+            "uneven",
+            f"The comparison is uneven: only the threshold of {oracle} was chosen on the test scores themselves. Give "
+            "it dev scores too (--dev, --against-dev), or state one threshold for both.",
         )
 
 
