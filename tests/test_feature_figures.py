@@ -78,6 +78,14 @@ def test_one_head_is_the_decision_and_is_not_drawn_twice() -> None:
     assert "head" not in figure.caption
 
 
+def test_a_head_without_a_domain_is_drawn_too() -> None:
+    names = ("north", "west", "no domain 1")
+    heads = {name: Affine(np.array([1.0, float(i)]), 0, 1) for i, name in enumerate(names)}
+    spec = plane_spec(plane(surface=Affine(np.array([1.0, 1.0]), 0, 1), heads=heads))
+    drawn = [t["name"] for t in spec["data"] if t.get("name", "").startswith("head of")]
+    assert drawn == ["head of north", "head of west", "head of no domain 1"]
+
+
 def test_a_flat_decision_has_no_line() -> None:
     spec = plane_spec(plane(surface=Affine(np.zeros(2), 1, 1)))
     assert [t["x"] for t in spec["data"] if t.get("mode") == "lines"] == [[None]]  # the legend's

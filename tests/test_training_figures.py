@@ -39,6 +39,19 @@ def test_records_of_before_the_biases_show_their_spread() -> None:
     assert len(cosine["y"]) == 12
 
 
+def test_a_head_without_a_domain_is_drawn_too() -> None:
+    """SA-FAS with two domains and `least_heads = 3`."""
+    records = [
+        {**r, "head_norms": [1.0, 2.0, 3.0], "head_biases": [0.0, 0.1, 0.2]}
+        for r in tiny.records()
+        if "loss" in r
+    ]
+    drawn = training_figures.heads("k", "SA-FAS", records, COLOURS)
+    assert drawn is not None
+    norms = [t for t in drawn.spec["data"] if t["yaxis"] == "y2"]
+    assert [(t["name"], t["y"][0]) for t in norms] == [("north", 1), ("south", 2), ("no domain 1", 3)]
+
+
 def test_training_shows_the_mean_loss_of_an_epoch() -> None:
     """The loss of step s is 2 / (s + 1): the first four have the mean (2 + 1 + 2/3 + 1/2) / 4 = 1.0417."""
     error, loss = training_figures.training("k", {"ERM": tiny.records()}).spec["data"]

@@ -16,6 +16,7 @@ from safas.benchmark import evaluate_run, is_simulated, prepared_samples
 from safas.errors import MediaError
 from safas.evaluation import RUN_SCORES
 from safas.model import ScoreRule, ScoringNet
+from safas.plotting import head_names
 from safas.protocols import Protocol, inside_rows, target_rows
 from safas.report import Face, Features, MethodRun, ProtocolRuns, Provenance, ReportInput
 from safas.results import method_name
@@ -116,7 +117,7 @@ def _features(run_dir: Path, prepared: Path, epoch: int) -> Features:
         pl.Series("decision", _decision(logits, net.rule)),
         (pl.col("domain") != protocol.target).alias("seen"),
     )
-    names = protocol.sources if logits.shape[1] > 1 else ("all domains",)
+    names = head_names(protocol.sources, logits.shape[1])
     return Features(values, table, dict(zip(names, logits.T, strict=True)))
 
 

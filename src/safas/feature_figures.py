@@ -16,7 +16,7 @@ from safas.plotting import Figure, Spec, blank_axis, domain_colours, dots, layou
 STEPS = 6  # shades of the background on either side of the threshold
 _FORMS = {"live": "circle", "spoof": "x"}
 _MARKS = (
-    "Discs are live, crosses spoof; the fuller a mark, the more live it is judged, and below the threshold it is pale. "
+    "Discs are live, crosses spoof; the fuller a mark, the more live it is judged, and hollow ones are judged spoof. "
     "The unseen domain is larger and outlined."
 )
 
@@ -64,8 +64,8 @@ def cut(key: str, method: str, plane: Plane, kept: float) -> Figure:
         f"{method}: the cut through the feature space (PCA)",
         f"The plane of the two main directions of the features, as the classifier sees them: {_percent(kept)} of their "
         f"variance{share}. The background is the decision value on this plane; the thick line is where it meets the "
-        f"threshold from source validation.{heads} {_MARKS} One that disagrees with its background is decided by what "
-        "the plane does not show.",
+        f"threshold from source validation.{heads} {_MARKS} A mark that disagrees with its background is decided by "
+        "what the plane does not show.",
         f"PCA of the features of {method}: {_percent(kept)} of their variance{share}. {judged_in_words(plane)}",
         plane_spec(plane),
     )
@@ -151,7 +151,7 @@ def _cloud(plane: Plane, rows: np.ndarray, colour: str, reach: float) -> Spec:
 def _lines(plane: Plane) -> list[Spec]:
     """Where the decision, and every head by itself, meets the threshold."""
     heads = [
-        _level(plane, head, plane.colours[domain], f"head of {domain}", 1.8, "dash")
+        _level(plane, head, plane.colours.get(domain, "--muted"), f"head of {domain}", 1.8, "dash")
         for domain, head in plane.heads.items()
         if len(plane.heads) > 1
     ]

@@ -43,6 +43,15 @@ def domain_colours(domains: Iterable[str]) -> dict[str, str]:
     return {domain: domain_colour(i) for i, domain in enumerate(sorted(set(domains)))}
 
 
+def head_names(sources: Sequence[str], count: int) -> list[str]:
+    """What a method's heads are called: by their domains, "all domains" if they share one.
+
+    A method may have more heads than domains (`least_heads` of SA-FAS); these come last.
+    """
+    spare = [f"no domain {number}" for number in range(1, count - len(sources) + 1)]
+    return ["all domains"] if count == 1 else [*sources, *spare]
+
+
 def line(
     x: Iterable[Any], y: Iterable[Any], colour: str, *, name: str = "", width: float = 1.5, dash: str = "solid",
     legend: bool = False, yaxis: str = "y", shape: str = "linear",

@@ -15,6 +15,7 @@ from safas.plotting import (
     Spec,
     axis,
     dots,
+    head_names,
     layout_of,
     line,
     method_colour,
@@ -104,7 +105,7 @@ def against_auc(
 def heads(key: str, method: str, records: Sequence[Record], colours: Mapping[str, str]) -> Figure | None:
     """Of the domains' heads against step: mean pairwise cosine, every norm, every bias; None for a single head.
 
-    colours: of the domains, in the order of the heads. Older records hold the spread of the biases only.
+    colours: of the training domains, in the order of their heads. Older records hold the spread of the biases only.
     """
     rows = [r for r in records if r.get("head_cosine") is not None]
     if not rows:
@@ -124,7 +125,8 @@ def heads(key: str, method: str, records: Sequence[Record], colours: Mapping[str
         key,
         f"{method}: do the heads fall in line?",
         "Each training domain has its own hyperplane. Alignment turns them towards each other until they are one "
-        "(cosine 1). Norms and biases are never aligned: biases that stay apart shift thresholds between domains.",
+        "(cosine 1). Norms and biases are aligned only where the method is told to align whole hyperplanes; biases "
+        "that stay apart shift thresholds between domains.",
         f"Heads from step {steps[0]} to step {steps[-1]}: {'; '.join(words)}.",
         {"data": data, "layout": stacked(titles, "step")},
     )
@@ -141,8 +143,8 @@ def _head_curves(
             line(steps, spread, "--ink", name=title, width=2.5, yaxis=yaxis)
         ], f"{title} {_from_to(spread)}"
     curves, words = [], []
-    for i, (domain, colour) in enumerate(colours.items()):
-        values = rounded(r[field][i] for r in rows)
+    for i, domain in enumerate(head_names(list(colours), len(rows[0][field]))):
+        values, colour = rounded(r[field][i] for r in rows), colours.get(domain, "--muted")
         curve = line(steps, values, colour, name=domain, width=2, yaxis=yaxis, legend=title == "norm")
         curves.append(curve | {"legendgroup": domain})
         words.append(f"{domain} {_from_to(values)}")
