@@ -206,6 +206,9 @@ def test_arrays_that_are_no_rgb_images_are_refused(
         predictor(np.zeros(shape, np.uint8))
     with pytest.raises(InputError, match="float64"):
         predictor(np.zeros((90, 90, 3)))
+    for nothing in (None, 0.5, [PHOTO, None]):
+        with pytest.raises(InputError, match=r"NoneType|float"):
+            predictor(nothing)  # type: ignore[arg-type]
 
 
 def test_a_broken_video_says_so(

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from safas.media import evenly_spaced, middles
 from safas.policy import fused, judged
 from safas.verdict import Reason, Verdict
 
-Source = Image | str | Path | Sequence[Image] | int  # image, path of an image or video, frames, camera
+Source = Image | str | Path | Iterable[Image] | int  # image, path of an image or video, frames, camera
 
 
 class Scored(NamedTuple):
@@ -119,7 +119,7 @@ class Predictor:
             return [frame.image for frame in evenly_spaced(Path(source), count)]
         if isinstance(source, np.ndarray):
             return [_image(source)]
-        images = camera_frames(source) if isinstance(source, int) else list(source)
+        images = camera_frames(source) if isinstance(source, int) else _listed(source)
         if not images:
             raise InputError("there is no frame", remedy="Give at least one.")
         return [_image(images[i]) for i in sorted(middles(len(images), count))]
@@ -171,6 +171,14 @@ class Predictor:
             self._own.detector = load(self._weights)
         detector: Detector = self._own.detector
         return detector
+
+
+def _listed(frames: object) -> list[Image]:
+    """The frames one by one. Raises InputError for what has none, whatever the caller's annotations said."""
+    if not isinstance(frames, Iterable):
+        what = f"cannot judge a {type(frames).__name__}"
+        raise InputError(what, remedy="Give an image, a path, frames or a camera's number.")
+    return list(frames)
 
 
 def _image(array: Image) -> Image:

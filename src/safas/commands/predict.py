@@ -107,8 +107,11 @@ def _row(predictor: Predictor, source: Path | int) -> Row:
     simulated = {"trained_on_simulated_faces": predictor.bundle.training.simulated}
     try:
         return told | predictor(source).to_dict() | simulated
-    except MediaError as error:
+    except (MediaError, InputError) as error:
         return told | {"label": "unreadable", "error": str(error)} | simulated
+    except OSError as error:  # no permission, a drive that was pulled out
+        said = f"{told['input']}: cannot be read ({error.strerror})"
+        return told | {"label": "unreadable", "error": said} | simulated
 
 
 def _table(rows: list[Row], simulated: bool) -> Table:

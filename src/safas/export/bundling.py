@@ -175,7 +175,7 @@ def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]
         input=Input(),
         output=Output(
             rule=seen.net.rule,
-            domains=seen.dev.domains[: heads.num_domains] if heads.num_domains > 1 else ("all",),
+            domains=_heads_of(seen),
             features=heads.weight.shape[1],
         ),
         policy=Policy(frames=seen.settings["frames"], least_share=LEAST_SHARE),
@@ -192,6 +192,14 @@ def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]
         ),
         files={},
     )
+
+
+def _heads_of(seen: Seen) -> tuple[str, ...]:
+    """Whose head each logit is of: a domain's, or one that all share."""
+    count = seen.net.heads.num_domains
+    if count == len(seen.dev.domains):
+        return seen.dev.domains
+    return ("all",) if count == 1 else tuple(f"head {number}" for number in range(count))
 
 
 def _with_digests(bundle: Bundle, made: _Made) -> Bundle:
