@@ -58,7 +58,7 @@ def test_a_method_that_failed_somewhere_is_compared_where_it_can_be() -> None:
     table = rank_table("R", errors, METHODS)
     assert table is not None
     assert [row[0].text for row in table.groups[0].rows] == ["one", "three"]
-    assert "failed somewhere: two" in table.note
+    assert "no number somewhere: two" in table.note
 
 
 def test_one_person_leaves_the_difference_alone() -> None:

@@ -53,7 +53,7 @@ def protocol_contrast_table(
 def rank_table(caption: str, errors: ByProtocol, methods: Sequence[str]) -> Table | None:
     """Average ranks over the protocols, and what they prove; None with fewer than two methods or protocols.
 
-    Methods that failed somewhere have no rank; the note names them.
+    Methods without a number somewhere have no rank; the note names them.
     """
     whole = [method for method in methods if all(method in of for of in errors.values())]
     if len(whole) < 2 or len(errors) < 2:
@@ -72,7 +72,7 @@ def rank_table(caption: str, errors: ByProtocol, methods: Sequence[str]) -> Tabl
     columns = ("method", "average rank", *(["over seeds too"] if by_seed else []))
     left = [method for method in methods if method not in whole]
     note = rank_note(told, whole) + (
-        f" Without a rank, having failed somewhere: {', '.join(left)}." if left else ""
+        f" Without a rank, having no number somewhere: {', '.join(left)}." if left else ""
     )
     return Table(caption, columns, [Group("", rows, headline=True)], note)
 
