@@ -34,6 +34,6 @@ def grid(
     ]
 
 
-def failed(protocol: str, method: str, seed: int = 0) -> Outcome:
+def failed(protocol: str, method: str, seed: int = 0, why: str = "diverged") -> Outcome:
     """A run that came to nothing."""
-    return Outcome(protocol, method, seed, Path("nowhere"), {})
+    return Outcome(protocol, method, seed, Path("nowhere"), {}, failure=why)

@@ -37,14 +37,14 @@ def test_what_failed_is_kept_with_its_reason(tmp_path: Path) -> None:
     outcomes = [
         many.outcome(tmp_path, "x->y", "erm", 0),
         many.outcome(tmp_path, "x->y", "vrex", 0),
-        many.failed("x->y", "vrex", 1),
+        many.failed("x->y", "vrex", 1, "diverged: loss is not finite"),
         many.failed("x->y", "irm", 0),
         many.outcome(tmp_path, "y->x", "vrex", 0),
         many.outcome(tmp_path, "y->x", "vrex", 1),
     ]
     of = gather(outcomes, replicates=5)
     assert [of.seeds_of(method) for method in ("ERM", "V-REx", "IRMv1")] == ["1", "1–2", "0"]
-    assert list(of.runs["x->y"]["V-REx"].failures) == [1]
+    assert of.runs["x->y"]["V-REx"].failures == {1: "diverged: loss is not finite"}
     assert of.runs["x->y"]["IRMv1"].errors is None
     with pytest.raises(InputError, match="no run has finished"):
         gather([many.failed("x->y", "irm")])

@@ -106,7 +106,10 @@ def test_failures_are_printed_where_the_number_would_stand(tmp_path: Path) -> No
     assert [cell.text for cell in headline[:2]] == ["IRMv1", "0–1"]
     assert [cell.text for cell in headline[3:]] == [cell.text for cell in oracle[3:]] == ["failed", "–"]
     failures = named(tables, "Runs that failed").groups[0].rows
-    assert [[cell.text for cell in row[:3]] for row in failures] == [["IRMv1", "c", "1"], ["IRMv1", "b", "0"]]
+    assert [[cell.text for cell in row] for row in failures] == [
+        ["IRMv1", "c", "1", "diverged"],
+        ["IRMv1", "b", "0", "diverged"],
+    ]
     assert [row[0].text for row in named(tables, "a&c->b: errors").groups[0].rows] == ["SA-FAS", "V-REx"]
 
 

@@ -96,7 +96,7 @@ def _trial(outcome: Outcome) -> Trial:
 
 
 def _failures(outcomes: Iterable[Outcome]) -> dict[int, str]:
-    return {o.seed: getattr(o, "failure", "") or "no result" for o in outcomes if not o.result}
+    return {o.seed: o.failure or "no result" for o in outcomes if not o.result}
 
 
 def _tested(one: Trial) -> Headcount:
