@@ -90,7 +90,7 @@ def _variant(
         what = "no method is named" if method is None else f"no method is called {method!r}"
         raise InputError(what, where=where, remedy=f"Choose from: {', '.join(CONFIGS)}.")
     said = _checked(_variant_model(method), own, where)
-    settings = {name: getattr(said, name) for name in said.model_fields_set & _own_settings(method)}
+    settings = {name: getattr(said, name) for name in own if name in _own_settings(method)}  # in their order
     config = preset(grid.preset, method)
     config = replace(config, method=replace(config.method, **settings))
     for told, place in ((grid.training, where_all), (said.training, f"{where}.training")):
