@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "error rates of anyone's scores in the style of ISO/IEC 30107-3, with intervals and warnings",
     "export": "turn a run into a bundle: a folder with the network as ONNX and all that a decision needs",
     "predict": "judge images, videos or a camera by a bundle: live, spoof, unsure or no face",
+    "serve": "answer over HTTP and WebSocket by a bundle, with a page to try it",
     "stress": "see what a bundle bears: errors against blur, tilt, compression, a misplaced face box ...",
     "doctor": "say what of safas works on this machine, and what to do about the rest",
 }

@@ -108,14 +108,17 @@ def middles(n: int, k: int) -> set[int]:
 
 
 def _read_image(path: Path) -> Image:
+    return decoded_image(np.fromfile(path, np.uint8), str(path))
+
+
+def decoded_image(data: npt.NDArray[np.uint8], where: str) -> Image:
+    """An image file's bytes, uint8 [N], as upright uint8 [H, W, 3] RGB. Raises MediaError, naming `where`."""
     try:
-        image = cv2.imdecode(
-            np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB
-        )  # applies the EXIF orientation
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)  # applies the EXIF orientation
     except cv2.error as error:
-        raise MediaError("the image cannot be decoded", where=str(path)) from error
+        raise MediaError("the image cannot be decoded", where=where) from error
     if image is None:
-        raise MediaError("the image is damaged or cut off", where=str(path))
+        raise MediaError("the image is damaged or cut off", where=where)
     return np.asarray(image, np.uint8)
 
 

@@ -1,6 +1,5 @@
 """A bundle and a face -> a verdict. Needs no torch: decoding, detection and cropping are those of preparation."""
 
-import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -97,7 +96,12 @@ class Predictor:
         clock = _Clock()
         with clock("decode"):
             frames = self._frames(source)
-        return replace(self._judged(frames, clock), threshold=self.model.threshold)
+        crops = self._crops(frames, clock)
+        if not len(crops.images):
+            return replace(self._without_face(crops), timings=clock.seconds)
+        with clock("score"):
+            verdict = self.judge(crops, self.score(crops.images))
+        return replace(verdict, timings=clock.seconds)
 
     def crops(self, frames: Sequence[Image]) -> Crops:
         """The face in frames, exactly as `safas prepare` would crop it."""
@@ -113,6 +117,32 @@ class Predictor:
             )
         return Scored(*self._session.run(list(self.bundle.output.names), {"crops": crops}))
 
+    def judge(self, crops: Crops, scored: Scored) -> Verdict:
+        """The verdict on crops and what `score` said of them, for those who see the frames one by one."""
+        if not len(crops.images):
+            return self._without_face(crops)
+        score, nearest = fused(scored.scores), self._clusters.nearest(scored.features)
+        label, reason = judged(
+            score=score, used=len(crops.images), frames=len(crops.faces), nearest=nearest,
+            model=self.model, bundle=self.bundle,
+        )  # fmt: skip
+        calibration = self.model.calibration
+        return replace(
+            _seen(crops, self.model.threshold),
+            label=label,
+            score=score,
+            probability=float(Platt(calibration.slope, calibration.offset, on_logit=True)(score)),
+            nearest_domain=nearest[0],
+            distance=nearest[1],
+            reasons=(reason, *_asides(crops)),
+            frame_scores=_by_frame(crops.faces, scored.scores),
+        )
+
+    def _without_face(self, crops: Crops) -> Verdict:
+        count = len(crops.faces)
+        text = f"no face in {'the image' if count == 1 else f'any of {count} frames'}"
+        return replace(_seen(crops, self.model.threshold), reasons=(Reason("no_face", text),))
+
     def _frames(self, source: Source) -> list[Image]:
         count = self.bundle.policy.frames
         if isinstance(source, str | Path):
@@ -123,33 +153,6 @@ class Predictor:
         if not images:
             raise InputError("there is no frame", remedy="Give at least one.")
         return [_image(images[i]) for i in sorted(middles(len(images), count))]
-
-    def _judged(self, frames: Sequence[Image], clock: _Clock) -> Verdict:
-        crops = self._crops(frames, clock)
-        seen = _seen(frames, crops)
-        if not len(crops.images):
-            text = f"no face in {'the image' if len(frames) == 1 else f'any of {len(frames)} frames'}"
-            return replace(seen, label="no_face", reasons=(Reason("no_face", text),), timings=clock.seconds)
-        with clock("score"):
-            scored = self.score(crops.images)
-            nearest = self._clusters.nearest(scored.features)
-        score = fused(scored.scores)
-        label, reason = judged(
-            score=score, used=len(crops.images), frames=len(frames), nearest=nearest,
-            model=self.model, bundle=self.bundle,
-        )  # fmt: skip
-        calibration = self.model.calibration
-        return replace(
-            seen,
-            label=label,
-            score=score,
-            probability=float(Platt(calibration.slope, calibration.offset, on_logit=True)(score)),
-            nearest_domain=nearest[0],
-            distance=nearest[1],
-            reasons=(reason, *_asides(crops)),
-            frame_scores=_by_frame(crops.faces, scored.scores),
-            timings=clock.seconds,
-        )
 
     def _crops(self, frames: Sequence[Image], clock: _Clock) -> Crops:
         how = self.bundle.crop
@@ -197,18 +200,18 @@ def _image(array: Image) -> Image:
     return array
 
 
-def _seen(frames: Sequence[Image], crops: Crops) -> Verdict:
+def _seen(crops: Crops, threshold: float) -> Verdict:
     """All of the verdict that is known before the network has seen a crop."""
     boxes = tuple(None if face is None else face.box for face in crops.faces)
     found = [box for box in boxes if box is not None]
     return Verdict(
         label="no_face",
-        threshold=math.nan,
+        threshold=threshold,
         box=found[len(found) // 2] if found else None,
         reasons=_asides(crops),
-        frames=len(frames),
+        frames=len(crops.faces),
         frames_used=len(found),
-        frame_scores=(None,) * len(frames),
+        frame_scores=(None,) * len(crops.faces),
         boxes=boxes,
         rotation=crops.rotation,
     )

@@ -52,4 +52,4 @@ class Command:
         say(console, f"report: {done.report.resolve().as_uri()}")
         if done.bundle is not None:
             say(console, f"bundle: {done.bundle} (trained on simulated faces: for trying, not for a door)")
-            say(console, f"next: safas predict {done.bundle} VIDEO, or with a camera: --camera 0")
+            say(console, f"next: safas serve {done.bundle}, then open http://127.0.0.1:8000")
