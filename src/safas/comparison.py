@@ -7,11 +7,12 @@ people. A person who serves in several protocols, methods or seeds has the same 
 everything is paired. What is reported as the value keeps the threshold that was in use.
 
 What an interval covers: who happened to stand before the camera, at validation and at test; and, where it is said,
-which seeds happened to be trained (drawn with replacement too; with three of them that is rough, and by a third of
-the variance too narrow; noise of single videos, on the other hand, counts for people and for seeds, so that p is too
-large where trainings hardly differ: A. B. Owen, "The pigeonhole bootstrap", 2007). What it does not cover: other training people, another choice of epoch or settings, other
-cameras and attacks than the protocols', which count as fixed. A protocol where nobody errs has no width, which
-proves nothing.
+which seeds happened to be trained. These are drawn with replacement too: with three of them that is rough, and by a
+third of the variance too narrow; noise of single videos, on the other hand, counts for people and for seeds, so that p
+is too large where trainings hardly differ (A. B. Owen, "The pigeonhole bootstrap", 2007).
+
+What it does not cover: other training people, another choice of epoch or settings, other cameras and attacks than the
+protocols', which count as fixed. A protocol where nobody errs has no width, which proves nothing.
 """
 
 import hashlib
