@@ -1,9 +1,4 @@
-import html.parser
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +18,7 @@ from safas.report import (
     render,
     write_report,
 )
+from webpage import Page, check_drawn
 
 NOT_REAL = "Made by a program."
 
@@ -66,41 +62,6 @@ def content() -> ReportInput:
     return ReportInput([ProtocolRuns(("north", "south"), "west", runs)], provenance, faces, NOT_REAL)
 
 
-class Page(html.parser.HTMLParser):
-    """The elements of a page, and its text outside of scripts and styles."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self._inside: list[str] = []
-        self.specs: list[dict[str, object]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in attrs}
-        self.elements.append((tag, attributes))
-        if tag in ("script", "style"):
-            self._inside.append(attributes.get("type", tag))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._inside.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not self._inside:
-            self.words.append(data)
-        elif self._inside == ["application/json"]:
-            self.specs.append(json.loads(data))
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[Mapping[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
 @pytest.fixture(scope="module")
 def text(content: ReportInput) -> str:
     return render(content)
@@ -128,14 +89,7 @@ def test_nothing_of_it_is_said_of_real_recordings(content: ReportInput) -> None:
 
 
 def test_no_reference_leads_out_of_the_file(page: Page) -> None:
-    for tag, attributes in page.elements:
-        for name in ("src", "href", "action", "srcset", "data", "poster"):
-            target = attributes.get(name, "#")
-            assert target.startswith(("#", "data:image/")), f"<{tag} {name}={target[:60]}>"
-    (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "connect-src" not in policy  # so the default holds: no fetch
-    assert not re.search(r"https?:", policy)
+    page.check_stays_inside()
 
 
 def test_own_style_and_script_load_nothing() -> None:
@@ -147,13 +101,7 @@ def test_own_style_and_script_load_nothing() -> None:
 
 
 def test_ids_are_unique_and_every_figure_has_a_drawing_and_words(page: Page) -> None:
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    figures = [a for a in page.all("div") if a.get("class") == "plot"]
-    specs = [a["data-for"] for a in page.all("script") if a.get("class") == "spec"]
-    assert sorted(a["id"] for a in figures) == sorted(specs)
-    assert len(figures) == len(page.specs) == 12
-    assert all(len(a["aria-label"]) > 20 and a["role"] == "img" for a in figures)
+    page.check_figures(12)
 
 
 def test_pictures_have_words_and_headers_have_scopes(page: Page) -> None:
@@ -217,22 +165,4 @@ def test_written_whole_or_not_at_all(content: ReportInput, tmp_path: Path) -> No
 
 
 def test_a_browser_draws_every_figure_without_an_error(content: ReportInput, tmp_path: Path) -> None:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no Chromium here: the page is checked as text only")
-    report = write_report(content, tmp_path / "report.html")
-    done = subprocess.run(
-        [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--virtual-time-budget=10000",
-            "--window-size=1280,2000", "--dump-dom", report.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    root = re.search(r"<html[^>]*>", done.stdout)
-    assert root is not None
-    assert 'data-drawn="12"' in root.group()
-    assert "data-error" not in root.group()
-    assert done.stdout.count('class="main-svg"') >= 12
-    assert "CONSOLE" not in done.stderr
+    check_drawn(write_report(content, tmp_path / "report.html"), 12, tmp_path)

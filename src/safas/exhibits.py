@@ -6,21 +6,20 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 from scipy.special import expit, logit
 
 from safas.batches import CropStore
 from safas.benchmark import evaluate_run, is_simulated, prepared_samples
-from safas.errors import MediaError
 from safas.evaluation import RUN_SCORES
 from safas.model import ScoreRule, ScoringNet
 from safas.plotting import head_names
 from safas.protocols import Protocol, inside_rows, target_rows
 from safas.report import Face, Features, MethodRun, ProtocolRuns, Provenance, ReportInput
 from safas.results import method_name
-from safas.table import CROPS, read_table
+from safas.table import read_table
+from safas.thumbnails import middle_crops, read_crop
 from safas.training import features_of, load_scorer, read_records, read_run, scores_of
 
 PACKAGES = (
@@ -62,16 +61,12 @@ def method_run(run_dir: Path, prepared: Path) -> MethodRun:
 def faces(prepared: Path, each: int = 2) -> list[Face]:
     """Up to `each` crops of live faces and of every attack of every domain, of different test people if there are."""
     samples = prepared_samples(prepared)
-    crops = read_table(prepared / "crops.parquet", CROPS).sort("dataset", "video", "frame")
-    middle = crops.group_by("dataset", "video", maintain_order=True).agg(
-        pl.col("crop").gather(pl.len() // 2).first()
-    )
-    rows = samples.join(middle, on=["dataset", "video"], how="inner")
+    rows = samples.join(middle_crops(prepared), on=["dataset", "video"], how="inner")
     rows = rows.sort(pl.col("split") != "test", "domain", "subject", "video")
     rows = rows.unique(["domain", "attack", "subject"], keep="first", maintain_order=True)
     chosen = rows.group_by("domain", "attack", maintain_order=True).head(each)
     return [
-        Face(domain, attack, subject, _read_crop(prepared / crop))
+        Face(domain, attack, subject, read_crop(prepared / crop))
         for domain, attack, subject, crop in chosen.select("domain", "attack", "subject", "crop").iter_rows()
     ]
 
@@ -132,10 +127,3 @@ def _decision(logits: np.ndarray, rule: ScoreRule) -> np.ndarray:
     """The logit [N] of the score: of `DomainHeads.score`'s two rules, from the logits [N, E]."""
     mean: np.ndarray = logits.mean(axis=1) if rule == "hyperplane" else logit(expit(logits).mean(axis=1))
     return mean
-
-
-def _read_crop(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
-    if image is None:
-        raise MediaError("not a readable crop", where=str(path), remedy="Run `safas prepare` again.")
-    return np.asarray(image)

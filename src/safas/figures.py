@@ -6,24 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from safas import metrics
+from safas.histograms import Bars, mirrored
 from safas.plotting import (
     Figure,
     Spec,
     axis,
-    blank_axis,
     dots,
     layout_of,
     line,
     method_colour,
-    note,
     percent,
     percents,
-    rounded,
-    upright,
 )
 
 BINS = 40  # bars of a score histogram over [0, 1]
-_DASHES = ("solid", "dash", "dot")
 
 
 @dataclass(frozen=True)
@@ -143,32 +139,14 @@ def by_species(key: str, target: str, accepted: Mapping[str, Mapping[str, float]
 
 def histograms(key: str, method: str, panels: Sequence[Panel]) -> Figure:
     """Scores by domain, live above the line and spoof below it, with the thresholds as vertical lines."""
-    height = 1 / len(panels)
-    data: list[Spec] = []
-    layout = layout_of(110 + 108 * len(panels))
-    layout["margin"] = layout["margin"] | {"t": 60}  # two rows of legend
-    layout |= {"bargap": 0.08, "barmode": "relative", "shapes": [], "annotations": []}
-    layout["xaxis"] = axis("score = P(live)", range=[-0.01, 1.01], anchor=f"y{len(panels)}")
-    for row, panel in enumerate(panels, start=1):
-        top = 1 - (row - 1) * height
-        where = [max(0.0, top - 0.86 * height), top - 0.2 * height]
-        layout[f"yaxis{row}"] = blank_axis(mirror=False, zeroline=True, zerolinecolor="--axis", domain=where)
-        layout["annotations"].append(note(panel.title, 0, top - 0.19 * height))
-        data += _mirrored_bars(panel, f"y{row}", legend=row == 1)
-        for value, dash in zip(panel.thresholds.values(), _DASHES, strict=False):
-            layout["shapes"].append(upright(value, f"y{row}", dash))
-    rules = dict.fromkeys(rule for panel in panels for rule in panel.thresholds)
-    data += [
-        line([None], [None], "--ink", name=rule, legend=True, dash=dash)
-        for rule, dash in zip(rules, _DASHES, strict=False)
-    ]
+    spec = mirrored([_bars(panel) for panel in panels], "score = P(live)", (-0.01, 1.01))
     return Figure(
         key,
         method,
         "Share of videos by score, drawn as a square root so that a stray few stay visible: live faces above "
         "each line, attacks below. Attacks right of the threshold get in; live faces left of it are refused.",
         f"Score histograms of {method}. {'; '.join(panel.describe() for panel in panels)}.",
-        {"data": data, "layout": layout},
+        spec,
     )
 
 
@@ -179,17 +157,7 @@ def _bar_in_words(bar: Bar) -> str:
     return words if bar.inside is None else f"{words}, inside {percent(bar.inside)} %"
 
 
-def _mirrored_bars(panel: Panel, yaxis: str, *, legend: bool) -> list[Spec]:
+def _bars(panel: Panel) -> Bars:
     edges = np.linspace(0, 1, BINS + 1)
-    bars = []
-    for name, chosen, sign in (("live", panel.live, 1), ("spoof", ~panel.live, -1)):
-        shares = np.histogram(panel.scores[chosen], edges)[0] / max(1, int(chosen.sum()))
-        bars.append(
-            {
-                "type": "bar", "name": name, "legendgroup": name, "showlegend": legend, "yaxis": yaxis,
-                "x": rounded((edges[:-1] + edges[1:]) / 2), "y": rounded(sign * np.sqrt(shares)),
-                "customdata": percents(shares), "marker": {"color": f"--{name}"},
-                "hovertemplate": f"%{{customdata}} % of {name} near %{{x:.2f}}<extra></extra>",
-            }
-        )  # fmt: skip
-    return bars
+    live, spoof = (np.histogram(panel.scores[of], edges)[0] for of in (panel.live, ~panel.live))
+    return Bars(panel.title, edges, live, spoof, panel.thresholds)

@@ -4,6 +4,7 @@ A colour is written as the name of a CSS variable ("--ink", "--domain-2"); the p
 so that one specification serves light mode, dark mode and print. Rates are in [0, 1] and drawn as percent.
 """
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,13 @@ def stacked(titles: Sequence[str], below: str) -> Spec:
         layout["yaxis" if row == 1 else f"yaxis{row}"] = axis(title, domain=where, nticks=5)
         top -= height + gap
     return layout
+
+
+def plain(text: str, longest: int = 26) -> str:
+    """Anyone's text for a drawing, shortened: Plotly would read tags in it, and the page a "--" as a colour."""
+    text = text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+    escaped = html.escape(text, quote=False)
+    return escaped.replace("-", "&#45;", 1) if escaped.startswith("-") else escaped
 
 
 def percent(value: float | None) -> float | None:

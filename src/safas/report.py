@@ -1,13 +1,11 @@
 """One offline HTML file that shows what was measured, how, and on what."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 from scipy.special import logit
@@ -23,8 +21,8 @@ from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
 from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
 from safas.tables import Table, duration, grid_table, plain_table, result_table
+from safas.thumbnails import jpeg_uri
 
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
 _SPECIES = {
     "none": "live",
     "replay_photo": "photo on a screen",
@@ -308,9 +306,8 @@ def _contact_sheet(content: ReportInput) -> dict[str, Any]:
 
 
 def _thumbnail(face: Face) -> dict[str, str]:
-    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(face.image[:, :, ::-1]), _JPEG)[1].tobytes()
     return {
-        "uri": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
+        "uri": jpeg_uri(face.image),
         "alt": f"{face.domain}, {_species(face.attack)}, person {face.subject}",
     }
 

@@ -1,6 +1,6 @@
 """Tables that people read, made once and written to a terminal and as Markdown; further ways in `latex` and `pages`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,7 @@ class Table:
     columns: Sequence[str]
     groups: Sequence[Group]
     note: str = ""  # a sentence or more that stands below
+    words: Collection[int] = ()  # the columns of text beyond the first: a page sets them to the left
 
 
 def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
@@ -96,9 +97,16 @@ def grid_table(
     return Table(caption, titles, [Group("", rows, headline=not oracle, oracle=oracle)], note)
 
 
-def plain_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of words without groups."""
-    return Table(caption, columns, [Group("", [[Cell(text) for text in row] for row in rows])])
+def plain_table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    note: str = "",
+    words: Collection[int] = (),
+) -> Table:
+    """A table of texts without groups."""
+    return Table(caption, columns, [Group("", [[Cell(text) for text in row] for row in rows])], note, words)
 
 
 def duration(seconds: float) -> str:

@@ -107,13 +107,22 @@ def sentences(report: Json) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """One decimal, without the sign."""
-    return "–" if share is None else f"{100 * share:.1f}"
+    """Without the sign: one decimal, two below 1 %, and more where fewer would show 0 or 100 for what is not."""
+    if share is None:
+        return "–"
+    value, text = 100 * share, ""
+    for decimals in range(2 if 0 < abs(value) < 1 else 1, 6):
+        text = f"{value:.{decimals}f}"
+        if abs(value) in (0, 100) or 0 < abs(float(text)) < 100:
+            break
+    return text
 
 
 def span(interval: Sequence[float] | None) -> str:
-    """ "5.9–22.4", or nothing."""
-    return "" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+    """ "5.9–22.4", or "-2.0 to 1.5", or nothing."""
+    if interval is None:
+        return ""
+    return f"{percent(interval[0])}{' to ' if interval[0] < 0 else '–'}{percent(interval[1])}"
 
 
 def _cell_row(name: str, one: Cell) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """safas report SCORES"""
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from safas.assessment.operating import parse
 from safas.assessment.orientation import turned
 from safas.assessment.reading import read, read_dev
 from safas.assessment.risk import Risks
+from safas.assessment_page import write_page
 from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.files import write_file
+from safas.printing import find_browser, write_pdf
 from safas.tables import Table, plain_table, to_rich
 
 _STYLES = {"alarm": "bold red", "warning": "yellow", "note": "dim"}
@@ -65,6 +66,10 @@ class Command:
     """the files' scores are higher for attacks: turn them round"""
     epoch: int | None = None
     """of a safas run; none: the one that source validation chooses"""
+    crops: Path | None = None
+    """a prepared folder: the page then shows the faces of the worst-scored presentations"""
+    pdf: bool = False
+    """print the page as PDF too, by a browser of this machine (found by name, or SAFAS_BROWSER=/path)"""
     title: str = ""
     """of the page; none: the file's name"""
     replicates: int = 1000
@@ -75,6 +80,8 @@ class Command:
     def run(self, command: str) -> None:
         """Read, assess, write, and print the numbers with what they are worth."""
         page = _page(self.out)
+        if self.pdf:
+            find_browser()  # before the work, not after it
         settings = Settings(
             point=parse(self.operating_point),
             by=self.by,
@@ -88,7 +95,7 @@ class Command:
         if self.higher_is_spoof:
             inputs, settings = turned(inputs, settings)
         report = assess(inputs, settings, title=self.title, command=command)
-        written = _write(report, inputs.test.table, page)
+        written = self._write(report, inputs.test.table, page)
         _print(output(), report, written)
 
     def _inputs(self) -> Inputs:
@@ -101,6 +108,12 @@ class Command:
         if self.failures is not None:
             test = with_failures(test, self.failures)
         return Inputs(test, dev, own, against, against_dev)
+
+    def _write(self, report: dict[str, Any], table: pl.DataFrame, out: Path) -> list[Path]:
+        numbers = out.with_suffix(".json")
+        write_file(numbers, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        written = [write_page(report, table, out, crops=self.crops), numbers]
+        return [*written, write_pdf(out, out.with_suffix(".pdf"))] if self.pdf else written
 
     def _replicates(self) -> int:
         if self.replicates < 1:
@@ -125,16 +138,6 @@ def _page(out: Path) -> Path:
             "this is the page's place", where=f"--out {out}", remedy="Name it .html; the numbers lie beside."
         )
     return out
-
-
-def _write(report: dict[str, Any], table: pl.DataFrame, out: Path) -> list[Path]:
-    numbers = out.with_suffix(".json")
-    write_file(numbers, json.dumps(report, indent=1, allow_nan=False) + "\n")
-    if importlib.util.find_spec("safas.assessment_page") is None:
-        return [numbers]
-    page = importlib.import_module("safas.assessment_page")
-    page.write_page(report, table, out)
-    return [out, numbers]
 
 
 def _print(console: Console, report: dict[str, Any], written: list[Path]) -> None:

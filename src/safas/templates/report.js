@@ -20,7 +20,7 @@
     const style = getComputedStyle(root);
     for (const { node, spec } of specs) {
       const { data, layout } = resolve(spec, style);
-      Plotly.react(node, data, { ...layout, width: node.clientWidth }, { displayModeBar: false });
+      Plotly.newPlot(node, data, { ...layout, width: node.clientWidth }, { displayModeBar: false });
     }
     root.dataset.drawn = String(specs.length);
   };
