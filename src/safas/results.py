@@ -29,6 +29,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "sam": "SAM",
     "gac-fas": "GAC-FAS",
     "gd-fas": "GD-FAS",
+    "refilm": "ReFilm",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

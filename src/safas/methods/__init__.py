@@ -13,6 +13,7 @@ from safas.methods.gd_fas import GdFas, GdFasConfig
 from safas.methods.group_dro import GroupDro, GroupDroConfig
 from safas.methods.irm import Irm, IrmConfig
 from safas.methods.mixstyle import MixStyle, MixStyleConfig
+from safas.methods.refilm import Refilm, RefilmConfig
 from safas.methods.sa_fas import SaFas, SaFasConfig
 from safas.methods.sam import Sam, SamConfig
 from safas.methods.ssdg import Ssdg, SsdgConfig
@@ -33,6 +34,7 @@ METHODS: Mapping[str, type[Method]] = {
     "sam": Sam,
     "gac-fas": GacFas,
     "gd-fas": GdFas,
+    "refilm": Refilm,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -49,6 +51,7 @@ CONFIGS = {
     "sam": SamConfig,
     "gac-fas": GacFasConfig,
     "gd-fas": GdFasConfig,
+    "refilm": RefilmConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -65,6 +68,7 @@ MethodConfig = (
     | SamConfig
     | GacFasConfig
     | GdFasConfig
+    | RefilmConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

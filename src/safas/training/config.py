@@ -12,6 +12,7 @@ from safas.methods.dann import DannConfig
 from safas.methods.fishr import FishrConfig
 from safas.methods.gac_fas import GacFasConfig
 from safas.methods.irm import IrmConfig
+from safas.methods.refilm import RefilmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.methods.ssdg import SsdgConfig
 from safas.methods.vrex import VRexConfig
@@ -114,6 +115,7 @@ _DEMO_METHODS: Mapping[str, MethodConfig] = {
     "ssdg": SsdgConfig(ramp_epochs=20),
     "fishr": FishrConfig(penalty_epoch=6),
     "gac-fas": GacFasConfig(ascent_epoch=2),
+    "refilm": RefilmConfig(alpha=0.99, align_epoch=4, average_epoch=8),
 }
 
 

@@ -1,0 +1,122 @@
+"""ReFilm: our own. SA-FAS on faces that other cameras might have filmed, scored by the mean of its weights.
+
+    L = (1/E) sum_e R_e(phi(r x), beta_e) + lambda * L_sep(phi(r x)),   theta_bar = mean of theta over the steps
+
+SA-FAS's loss and projection (see `methods.sa_fas`), with two changes. Every view x of a batch is filmed again, r x, by
+a camera drawn for it alone (`safas.refilming`): as the two views of a face, and all faces of a (domain, label), are to
+lie together under different cameras, features that carry the training camera's focus, light or compression do not
+help. And what is evaluated are not the last weights but their mean over all steps from `average_epoch` on, running
+statistics of the batch norms included: dense averaging as in SWAD (Cha et al., NeurIPS 2021, arXiv 2102.08604), whose
+first and last step come from validation losses, while here the first is a setting and the last is the epoch that
+source validation chooses. Before `average_epoch` the weights themselves are evaluated.
+
+Each part can be switched off: strength 0, contrastive_weight 0, alpha 1, averaged false.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from safas.batches import Batch, rng
+from safas.errors import InputError
+from safas.losses import present_domains, supervised_contrastive
+from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
+from safas.model import DomainHeads, ScoringNet, mean_cosine
+from safas.refilming import refilmed
+
+
+@dataclass(frozen=True)
+class RefilmConfig:
+    """ReFilm's settings; those of SA-FAS as there."""
+
+    name: Literal["refilm"] = "refilm"
+    strength: float = 0.5
+    """in [0, 1]: how far the cameras that film the views again may differ; 0 = nothing is filmed again"""
+    averaged: bool = True
+    """whether the mean of the weights is evaluated, or the weights themselves"""
+    average_epoch: int = 40
+    """first epoch (from 0) whose weights count; at two fifths of the training, where the learning rate first falls"""
+    alpha: float = 0.995
+    """in (0, 1]: what a projection keeps of a head's own direction; 1 = no alignment, smaller = faster"""
+    align_epoch: int = 20
+    """first epoch (from 0) in which the heads are aligned after every step"""
+    contrastive_weight: float = 0.1
+    """lambda >= 0"""
+    temperature: float = 0.1
+    """tau > 0 of the contrastive loss"""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 1:
+            raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
+        check_not_negative(self, "strength", "average_epoch", "align_epoch", "contrastive_weight")
+        check_positive(self, "temperature")
+        if self.strength > 1:
+            raise InputError(f"strength = {self.strength} is above 1", where="method.strength")
+
+
+class Refilm(Method):
+    """Separability and alignment on views filmed again, evaluated with averaged weights; E >= 2 domains."""
+
+    views: ClassVar[int] = 2
+    least_domains: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        dim: int,
+        num_domains: int,
+        config: RefilmConfig,
+        image_size: int,
+        steps_per_epoch: int,
+    ) -> None:
+        super().__init__()
+        if num_domains < self.least_domains:
+            raise InputError(
+                f"ReFilm aligns the hyperplanes of at least 2 domains, not {num_domains}",
+                remedy="Give it more source domains, or use the method erm.",
+            )
+        self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, num_domains), image_size
+        self.config = config
+        self.first_aligned_step = config.align_epoch * steps_per_epoch
+        self.first_averaged_step = config.average_epoch * steps_per_epoch
+        now = ScoringNet(backbone, self.heads, "hyperplane", image_size)
+        self._now = (now,)  # in a tuple, so that its weights are not counted twice
+        self.mean = AveragedModel(now, use_buffers=True).requires_grad_(False)
+        self.seed = int(torch.randint(2**31, ()))  # the run's seed decides it, like the first weights
+
+    def loss(self, batch: Batch, step: int) -> StepOutput:
+        """L = (1/E) sum_e R_e + lambda * L_sep on the batch filmed again."""
+        images = refilmed(batch.images, self.config.strength, rng(self.seed, step))
+        features = self.backbone(images)
+        risk, risks = self.heads.risk(features, batch.labels, batch.domains)
+        total, parts = risk, {"risk": risk}
+        if self.config.contrastive_weight > 0:
+            tau = self.config.temperature
+            separability = (
+                supervised_contrastive(features, batch.classes, tau) * tau / 0.07
+            )  # the code's scale
+            total = risk + self.config.contrastive_weight * separability
+            parts = {**parts, "contrastive": separability}
+        present = present_domains(batch.domains, self.heads.num_domains)
+        return StepOutput(total, parts, features, self.heads(features), risks, present)
+
+    def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
+        """The projection, then the mean. Returns the mean pairwise cosine of the heads before the projection."""
+        with torch.no_grad():
+            cosine = mean_cosine(self.heads.weight)
+        if step >= self.first_aligned_step and self.config.alpha < 1:
+            self.heads.project_(self.config.alpha)
+        if step <= self.first_averaged_step or not self.config.averaged:
+            self.mean.n_averaged.zero_()  # the next update copies
+        self.mean.update_parameters(self._now[0])
+        return {"head_cosine": cosine}
+
+    def scoring_net(self) -> ScoringNet:
+        """The averaged network, scored by the mean hyperplane."""
+        net = self.mean.module
+        assert isinstance(net, ScoringNet)  # for the type checker: it was made of one
+        return net
