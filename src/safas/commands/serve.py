@@ -17,6 +17,7 @@ from safas.errors import InputError
 from safas.parallel import cores
 from safas.predictor import Predictor
 from safas.service.app import service
+from safas.service.browser import fetch_runtime, runtime_folder
 from safas.service.evidence import evidence_folder
 from safas.service.running import run, start_logs, warm_up
 from safas.service.settings import Settings, read_keys
@@ -57,6 +58,8 @@ class Command:
     """address of a reverse proxy whose X-Forwarded-For is believed"""
     precision: Precision = "fp32"
     """fp32, or int8: faster on most processors, its thresholds fixed on its own scores"""
+    in_browser: bool = False
+    """let the page judge by itself, so that no frame leaves the device: fetches onnxruntime-web once, by npm"""
     public_key: Path | None = None
     """accept only a bundle that was signed with this Ed25519 key's private half (PEM)"""
 
@@ -65,6 +68,8 @@ class Command:
         settings = self._settings()
         if settings.evidence is not None:
             evidence_folder(settings.evidence)
+        if self.in_browser:
+            fetch_runtime(runtime_folder())
         predictor = Predictor(self.bundle, public_key=self.public_key, precision=self.precision)
         warm_up(predictor)
         start_logs()

@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from safas import __version__
 from safas.predictor import Predictor
+from safas.service.browser import browser_routes, runtime_folder
 from safas.service.guard import Guard
 from safas.service.info import info_routes
 from safas.service.pool import Pool
@@ -47,5 +48,6 @@ def service(predictor: Predictor, folder: Path, settings: Settings) -> FastAPI:
     app.include_router(verdict_routes(predictor, settings, guard, pool, metrics))
     app.include_router(stream_routes(Streams(predictor, settings, guard, pool, metrics)))
     app.include_router(info_routes(predictor, folder, settings, guard, metrics))
+    app.include_router(browser_routes(runtime_folder()))
     app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app

@@ -1,0 +1,112 @@
+"""A real server, a real browser with a made-up camera, and the page between them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+ARTEFACTS = Path(__file__).parents[1] / "test-artefacts" / "page"
+TIMEOUT_MS = 30_000
+JUDGED = (
+    "#label:not([data-label=none])"  # Playwright's waiting for functions needs `eval`, which the page forbids
+)
+
+
+@contextmanager
+def serving(bundle: Path, *options: str, home: Path | None = None) -> Iterator[str]:
+    """`safas serve` as a process of its own: its address."""
+    command = [sys.executable, "-m", "safas", "serve", str(bundle), "--port", "0", "--workers", "1", *options]
+    environment = os.environ | ({} if home is None else {"HOME": str(home)})
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if line.startswith("{") and json.loads(line)["event"] == "serving":
+                    break
+            else:
+                pytest.fail("".join(lines))
+            yield json.loads(lines[-1])["address"]
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@contextmanager
+def chromium(clip: Path) -> Iterator[object]:
+    """A headless Chromium whose camera shows a clip over and over."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
+    found = next((path for path in CHROMIUM if Path(path).is_file()), None)
+    if found is None:
+        pytest.skip("no Chromium here")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=found,
+            args=[
+                "--no-sandbox",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                f"--use-file-for-fake-video-capture={clip}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(browser, address: str, *, expected: str = "nothing", **context) -> Iterator[object]:
+    """The page, opened; at the end nothing may be on the console but what is `expected` (a pattern)."""
+    opened = browser.new_context(permissions=["camera"], **context)
+    page = opened.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    yield page
+    opened.close()
+    assert [line for line in said if not re.search(expected, line)] == []
+
+
+def verdict_on(page) -> tuple[str, float | None, str]:
+    """Label, score and first reason, as they stand on the page, once there is a verdict."""
+    page.locator(JUDGED).wait_for()
+    score = page.inner_text("#score")
+    reason = page.inner_text("#reasons li >> nth=0")
+    return (
+        page.get_attribute("#label", "data-label"),
+        None if score == "–" else float(score),
+        reason[0].lower() + reason[1:],
+    )
+
+
+def judge_here(page) -> None:
+    """Switch to the browser, and wait until its networks are there."""
+    page.check("#in-browser")
+    page.locator("#where-note", has_text="No frame leaves this device").wait_for()
+
+
+def keep(page, name: str) -> None:
+    """A screenshot for people."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+
+def write_y4m(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    """RGB frames as the raw video that Chromium takes for a camera."""
+    import cv2
+
+    height, width = frames[0].shape[:2]
+    header = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
+    raw = (cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes() for frame in frames)
+    path.write_bytes(header + b"".join(b"FRAME\n" + frame for frame in raw))
+    return path
