@@ -68,6 +68,7 @@ def _bound(host: str, port: int) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        taken.listen()  # from here on connections wait, so that nobody who read the first line of the log is refused
     except OSError as error:
         taken.close()
         what = f"cannot listen there ({error.strerror or error})"
