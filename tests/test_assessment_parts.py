@@ -165,6 +165,17 @@ def test_scores_by_chance_raise_no_alarm() -> None:
     assert "reversed" not in codes(chance)
 
 
+def test_three_against_three_turned_round_are_a_warning_for_no_more_can_be_told() -> None:
+    whole = reports.table(0, 30)
+    few = pl.concat([whole.filter(label=label).head(3) for label in ("live", "spoof")])
+    rows = few.with_columns(pl.Series("score", [0.1, 0.2, 0.3, 0.9, 0.8, 0.85]))
+    found = codes(rows)
+    assert found["below-chance"]["level"] == "warning"
+    assert "AUC is 0.00" in found["below-chance"]["text"]
+    assert "reversed" not in found
+    assert "below-chance" not in codes(rows.with_columns((1 - pl.col("score")).alias("score")))
+
+
 def test_what_is_lost_without_species_subjects_and_domains() -> None:
     rows = reports.table(0, 30).with_columns(
         pl.when(pl.col("label") == "live").then(pl.lit("none")).otherwise(pl.lit(UNNAMED)).alias("attack"),

@@ -10,6 +10,7 @@ from safas.assessment import resampling
 from safas.assessment.calibration import are_probabilities
 from safas.assessment.notes import ALARM, NOTE, WARNING, Note
 from safas.assessment.presentations import UNNAMED, Presentations, known
+from safas.assessment.rates import auc_or_none
 from safas.assessment.uncertainty import interval
 
 if TYPE_CHECKING:
@@ -36,13 +37,22 @@ def all_notes(inputs: "Inputs", report: Json) -> list[Note]:
 
 
 def reversed_direction(file: Presentations) -> Note | None:
-    """The alarm that higher scores mean attack, if AUC lies below 0.5 with all of its 95 % interval."""
-    if not file.scored.complete:
+    """The alarm that higher scores mean attack, if AUC lies below 0.5 with all of its 95 % interval.
+
+    A warning where it lies there by itself, but too few were presented to be sure.
+    """
+    area = auc_or_none(file.scored)
+    if area is None or area >= 0.5:
         return None
     draws = resampling.drawn(resampling.counted(file.table), 200, (0, 0))
     found = interval(np.concatenate([resampling.auc(draw) for draw in draws]))
     if found is None or found[1] >= 0.5:
-        return None
+        return Note(
+            WARNING,
+            "below-chance",
+            f"{file.file}: AUC is {area:.2f}, worse than guessing, though that may be chance. If higher means attack "
+            "in this file, add --higher-is-spoof; nothing was turned round.",
+        )
     return Note(
         ALARM,
         "reversed",
