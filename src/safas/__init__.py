@@ -1,11 +1,15 @@
 """safas: tell a live face from a spoofed one in places the model has never seen (SA-FAS, CVPR 2023)."""
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from safas.predictor import Predictor
     from safas.verdict import Verdict
+
+# From 1.29 on, onnxruntime reports to its maker and leaves an identifier on disk, unless this is set before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Predictor", "Verdict", "__version__"]

@@ -7,10 +7,9 @@ from pathlib import Path
 import tyro
 
 LARGEST_IMAGE = 50_000_000  # pixels: a small file can unfold to gigabytes
-LIMIT = (
-    "OPENCV_IO_MAX_IMAGE_PIXELS"  # OpenCV reads it once, when it is imported: so before everything that does
-)
-os.environ.setdefault(LIMIT, str(LARGEST_IMAGE))
+# OpenCV reads these once, when it is imported: so they come before everything that does.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(LARGEST_IMAGE))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it writes to stderr, where the log is JSON
 
 from safas.bundle import Precision
 from safas.errors import InputError

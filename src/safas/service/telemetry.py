@@ -70,6 +70,8 @@ class Metrics:
         )  # fmt: skip
         self.frames = Counter("safas_stream_frames", "Frames judged in streams.", registry=own)
         self.streams = Gauge("safas_streams", "Streams open now.", registry=own)
+        taken = Gauge("safas_requests_in_flight", "Requests let in and not yet done.", registry=own)
+        taken.set_function(lambda: pool.taken)
         depth = Gauge("safas_queue_depth", "Requests let in that no thread works on yet.", registry=own)
         depth.set_function(lambda: pool.waiting)
 
