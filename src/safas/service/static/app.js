@@ -22,7 +22,7 @@ async function attempt(action) {
     await action();
   } catch (error) {
     view.busy(false);
-    view.clear("No verdict");
+    view.clear(error.status === 401 ? "Enter the key first" : "No verdict");
     if (error.status === 401) askForKey();
     else view.fail(error.message);
   }

@@ -10,7 +10,7 @@ const does = {
   async load({ contract, precision, files, runtime }) {
     const ort = await import(`${runtime}ort.wasm.min.mjs`);
     ort.env.wasm.wasmPaths = runtime;
-    ort.env.wasm.numThreads = 1; // more need a page that is isolated from others
+    ort.env.wasm.numThreads = 1; // enough for a camera, and it works on pages that are not isolated from others too
     predictor = await Predictor.of(ort, contract, precision, files);
     recent = new Window(predictor);
   },
