@@ -180,8 +180,16 @@ async function judgeFile(file) {
   const verdict = await engine.judge(file, canvas, stage.video);
   if (mine !== turn) return;
   view.busy(false);
+  await stage.rest(markedAt(verdict)).catch(() => {});
+  if (mine !== turn) return;
   stage.mark(verdict.box, verdict.label, verdict.rotation);
   view.show(verdict, verdict.frame_scores.map((score, i) => ({ at: i + 1, score })), "");
+}
+
+/** Where in a video the frame is whose box a verdict has: the middle one of those that show the face. */
+function markedAt({ boxes, frames }) {
+  const found = boxes.flatMap((box, i) => (box ? [i] : []));
+  return ((found[Math.floor(found.length / 2)] ?? 0) + 0.5) / frames;
 }
 
 function listen() {

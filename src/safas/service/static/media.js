@@ -54,6 +54,7 @@ export const jpeg = (canvas) =>
 export async function framesOf(video, count) {
   const frames = [];
   video.pause();
+  if (!Number.isFinite(video.duration)) throw new Error("The video does not say how long it is. Let the server judge it.");
   for (let i = 0; i < count; i += 1) {
     await seek(video, ((i + 0.5) / count) * video.duration);
     frames.push(pixels(drawn(video, video.videoWidth, video.videoHeight)));
@@ -67,7 +68,7 @@ export function ready(video) {
   return once(video, "loadeddata", "This browser cannot show the file. Choose another, or let the server judge it.");
 }
 
-function seek(video, seconds) {
+export function seek(video, seconds) {
   const done = once(video, "seeked", "The video cannot be read to its end.");
   video.currentTime = seconds;
   return done;

@@ -88,13 +88,14 @@ export function drawHistory(canvas, band, points, unit) {
   const [first, last] = [points[0].at, points[points.length - 1].at];
   const x = (at) => (last > first ? frame.left + 5 + ((at - first) / (last - first)) * (frame.right - frame.left - 10) : (frame.left + frame.right) / 2);
   pen.textAlign = "left";
-  pen.fillText(`${round(first)}${unit}`, frame.left, height - 5);
+  pen.fillText(named(first, unit), frame.left, height - 5);
   pen.textAlign = "right";
-  if (last > first) pen.fillText(`${round(last)}${unit}`, frame.right, height - 5);
+  if (last > first) pen.fillText(named(last, unit), frame.right, height - 5);
   line(pen, points.map((point) => (point.score === null ? null : [x(point.at), y(place(point.score))])));
 }
 
-const round = (at) => (Number.isInteger(at) ? at : at.toFixed(1));
+
+const named = (at, unit) => (unit ? `${at.toFixed(1)}${unit}` : `frame ${at}`);
 
 function line(pen, dots) {
   pen.strokeStyle = pen.fillStyle = css("--ink");
@@ -116,6 +117,7 @@ export function historyInWords(points, unit) {
   const scores = points.map((point) => point.score).filter((score) => score !== null);
   if (!points.length) return "No scores yet.";
   if (!scores.length) return "No face in any frame so far.";
+  if (points.length === 1) return `1 frame: ${scores[0].toFixed(3)}.`;
   const missing = points.length - scores.length;
   const [low, high] = [Math.min(...scores), Math.max(...scores)].map((score) => score.toFixed(3));
   const span = unit ? ` in ${(points[points.length - 1].at - points[0].at).toFixed(1)} s` : "";

@@ -1,5 +1,5 @@
 // What is looked at: the camera, a video or an image, with the face's box over it.
-import { ready } from "./media.js";
+import { ready, seek } from "./media.js";
 
 const element = (id) => document.getElementById(id);
 const COLOURS = { live: "#4fc3a8", spoof: "#f08660", unsure: "#e4b95a", no_face: "#c9c8c4" }; // on any picture: edged in black
@@ -26,7 +26,6 @@ export class Stage {
     this.clear();
     this.#address = URL.createObjectURL(file);
     this.video.src = this.#address;
-    this.video.controls = true;
     await this.#play(false);
   }
 
@@ -35,6 +34,11 @@ export class Stage {
     this.video.hidden = false;
     await ready(this.video);
     if (start) await this.video.play();
+  }
+
+  /** Show the video's frame at that share of its length, if the browser can. */
+  async rest(share) {
+    if (!this.video.hidden && Number.isFinite(this.video.duration)) await seek(this.video, share * this.video.duration);
   }
 
   showImage(canvas) {
@@ -48,7 +52,6 @@ export class Stage {
     for (const track of this.video.srcObject?.getTracks() ?? []) track.stop();
     this.video.srcObject = null;
     this.video.removeAttribute("src");
-    this.video.controls = false;
     if (this.#address) URL.revokeObjectURL(this.#address);
     this.#address = "";
     element("stage").classList.remove("mirror");
