@@ -194,3 +194,13 @@ def test_what_is_set_wrongly_is_one_line(
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert said in told
     assert told.startswith("safas: error: ")
+
+
+def test_without_its_packages_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("safas.service", "safas.commands.serve"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["serve", "bundle"]) == 2
+    assert 'pip install "safas[serve]"' in capsys.readouterr().err
