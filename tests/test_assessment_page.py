@@ -229,6 +229,7 @@ def silent(rows: pl.DataFrame) -> pl.DataFrame:
     [
         (no_species, "species cannot be told"),
         (no_people, "people not known"),
+        (no_people, "over presentations"),
         (many_species, "kind 9"),
         (apart, "one-sided"),
         (logits, "are no probabilities"),

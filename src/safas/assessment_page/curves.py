@@ -141,7 +141,7 @@ def _traces(report: Json, x: Transform, y: Transform) -> list[Spec]:
     data = []
     if len(species) > 1:
         for name, colour, dash in species_lines(species):
-            data.append(_curve(x(curves["apcer"][name]), bpcer, colour, plain(name), 1.3, dash))
+            data.append(_curve(x(curves["apcer"][name]), bpcer, colour, plain(name, 18), 1.3, dash))
         data.append(_curve(x(curves["apcer"]["pooled"]), bpcer, "--muted", "all pooled", 1.5, "dash"))
     data.append(_curve(x(worst_apcer(report)), bpcer, "--ink", _worst_name(report), 2.5, "solid"))
     return data + [_dot(point, x, y) for point in _points(report)]

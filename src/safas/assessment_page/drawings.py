@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from safas.assessment.lines import percent, span
-from safas.assessment_page.parts import Json, rows_axis, score_axis, species_lines, thresholds
+from safas.assessment_page.parts import Json, drawn_unit, rows_axis, score_axis, species_lines, thresholds
 from safas.assessment_page.tables import by_rate
 from safas.histograms import Bars, mirrored
 from safas.plotting import Figure, Spec, axis, dots, layout_of, line, percents, plain, rounded
@@ -37,7 +37,7 @@ def rates(report: Json) -> Figure:
         "rates",
         "Error rates with their intervals",
         "Dot and thick line: the rate at the threshold in use and its Clopper-Pearson interval of 95 %. Thin line: the "
-        "interval that drawing people gives.",
+        f"interval that drawing {drawn_unit(report)} gives (bootstrap).",
         "; ".join(f"{name} {percent(one['rate'])} % ({span(one['interval'])})" for name, one, _ in rows)
         + ".",
         {"data": data, "layout": layout},
@@ -154,7 +154,7 @@ def differences(report: Json) -> Figure:
     return Figure(
         "differences",
         "Differences of the error rates",
-        "Dot: a minus b on the presentations that both have scored; line: 95 % over people, both systems on the same "
+        "Dot: a minus b on the presentations that both have scored; line: 95 % interval, both systems on the same "
         "draws. Left of zero a errs less. A line that crosses zero decides nothing.",
         f"Differences a minus b in percent points. {'; '.join(words)}.",
         {"data": data, "layout": layout},

@@ -24,7 +24,7 @@ GLOSSARY = (
     ("Clopper-Pearson interval", "The exact interval of a share of independent presentations. Two-sided, the truth is "
      "outside at most 5 times in 100; one-sided where no error was seen: below 3 / n, about."),
     ("bootstrap over people", "The test is drawn again and again from its own people, each with all their "
-     "presentations, and the threshold is derived anew; the middle 95 % of what comes out are given."),
+     "presentations, and a threshold that was not stated is derived anew; the middle 95 % of the outcomes are given."),
     ("expected calibration error", "How far, on average, scores read as probabilities are from the share of bona fide "
      "among the presentations that score so."),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import polars as pl
 from safas.assessment import lines
 from safas.assessment_page import curves, drawings, systems, tables
 from safas.assessment_page.glossary import GLOSSARY
-from safas.assessment_page.parts import Json, rule_in_words
+from safas.assessment_page.parts import Json, drawn_unit, rule_in_words
 from safas.files import write_file
 from safas.offline import page
 from safas.plotting import Figure
@@ -56,6 +56,7 @@ def render(
         facts=_facts(report),
         faces=_faces(report, crops),
         glossary=GLOSSARY,
+        unit=drawn_unit(report),
         rule=rule_in_words(report["threshold"]["rule"]),
         percent=lines.percent,
         created=created.strftime("%d %B %Y, %H:%M UTC"),
@@ -111,15 +112,16 @@ def _headline(report: Json) -> list[dict[str, str]]:
     worst = report["worst_species"]
     found = []
     if worst is not None:
-        found.append(_number(f"APCER, worst species: {worst}", report["species"][worst], "attacks accepted"))
-    found.append(_number("BPCER", report["bpcer"], "bona fide rejected"))
+        one = report["species"][worst]
+        found.append(_number(f"APCER, worst species: {worst}", one, "attacks accepted", drawn_unit(report)))
+    found.append(_number("BPCER", report["bpcer"], "bona fide rejected", drawn_unit(report)))
     return found
 
 
-def _number(name: str, one: Json, did: str) -> dict[str, str]:
+def _number(name: str, one: Json, did: str, unit: str) -> dict[str, str]:
     ranges = [f"95 % interval {tables.interval_words(one)}"] if one["interval"] else []
     if one["bootstrap"]:
-        ranges.append(f"over people {lines.span(one['bootstrap'])}")
+        ranges.append(f"over {unit} {lines.span(one['bootstrap'])}")
     counts = f"{one['errors']:,} of {one['n']:,} {did}"
     return {"name": name, "value": lines.percent(one["rate"]), "range": "; ".join(ranges), "counts": counts}
 

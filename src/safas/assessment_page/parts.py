@@ -16,6 +16,11 @@ def rule_in_words(rule: str) -> str:
     return {"eer": "EER", "threshold": f"stated value {number}"}.get(kind, rule)
 
 
+def drawn_unit(report: Json) -> str:
+    """What the bootstrap draws: people, or presentations where people are not known."""
+    return "presentations" if (report["intervals"] or {}).get("unit") == "presentation" else "people"
+
+
 def species_lines(names: list[str]) -> Iterator[tuple[str, str, str]]:
     """(name, colour, dash) of each species: eight colours, then the same broken."""
     for i, name in enumerate(names):

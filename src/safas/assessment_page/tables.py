@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from safas.assessment.lines import percent, span
-from safas.assessment_page.parts import Json, rule_in_words
+from safas.assessment_page.parts import Json, drawn_unit, rule_in_words
 from safas.tables import Cell, Group, Table, plain_table
 
 MOST_GROUPS = 40  # rows of one breakdown
@@ -43,11 +43,19 @@ def by_species(report: Json) -> Table:
     groups.append(
         Group("Bona fide: BPCER", [_cell_row("bona fide", report["bpcer"], best=True)], headline=True)
     )
-    columns = ("", "answered", "errors", "rate, %", "95 % interval", "95 % over people", "at most, %")
+    columns = (
+        "",
+        "answered",
+        "errors",
+        "rate, %",
+        "95 % interval",
+        f"95 % over {drawn_unit(report)}",
+        "at most, %",
+    )
     note = (
         "Errors: attacks accepted, bona fide rejected, at the threshold in use. 95 % interval: Clopper-Pearson, exact "
-        "for independent presentations; where no error (or nothing but errors) was seen it is one-sided. Over people: "
-        "bootstrap; none where no draw changes the rate. At most: the one-sided 95 % bound."
+        "for independent presentations; where no error (or nothing but errors) was seen it is one-sided. Over "
+        f"{drawn_unit(report)}: bootstrap; none where no draw changes the rate. At most: the one-sided 95 % bound."
     )
     return Table("Error rates by species of attack instrument", columns, groups, note)
 
@@ -96,7 +104,7 @@ def other_measures(report: Json) -> Table:
         Group("Of the field's papers, not of the standard", papers),
         Group("Read off the test scores themselves", read_off, oracle=True),
     ]
-    return Table("Other measures, in percent", ("", "%", "95 % over people"), groups)
+    return Table("Other measures, in percent", ("", "%", f"95 % over {drawn_unit(report)}"), groups)
 
 
 def operating_points(report: Json) -> Table:
