@@ -1,5 +1,6 @@
 """The page's curves, by hand: what stands at which place."""
 
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -64,6 +65,16 @@ def test_det_lies_on_normal_deviates_with_labels_in_percent() -> None:
         [norm.ppf(float(text) / 100) for text in axis["ticktext"]], abs=1e-4
     )
     assert axis["range"] == drawn.spec["layout"]["yaxis"]["range"]
+
+
+def test_labels_of_a_long_axis_leave_each_other_room() -> None:
+    """From 0.001 % to 99.999 % is 8.53 probits wide: 90 % and 95 % lie 0.36 apart, less than a tenth of that."""
+    wide = report()
+    wide["curves"]["bpcer"] = [1, *[0.99999, 0.5, 0.00001] * 3, 0]
+    labels = curves.det(wide).spec["layout"]["xaxis"]["ticktext"]
+    assert labels.count("") == len(labels) - len({*labels} - {""}) > 3
+    shown = [norm.ppf(float(text) / 100) for text in labels if text]
+    assert min(after - before for before, after in pairwise(shown)) >= 0.85
 
 
 def test_thresholds_are_drawn_into_the_rates() -> None:

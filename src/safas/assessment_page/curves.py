@@ -45,7 +45,8 @@ def det(report: Json) -> Figure:
     ticks = _ticks(rates)
     shared = {
         "tickvals": rounded(ndtri(np.array(ticks) / 100)),
-        "ticktext": [f"{tick:g}" for tick in ticks],
+        "ticktext": _labels(ticks),
+        "tickangle": 0,
         "range": [float(ndtri(ticks[0] / 100)) - 0.08, float(ndtri(ticks[-1] / 100)) + 0.08],
     }
     layout["xaxis"] = axis("attacks accepted (APCER), %", **shared)
@@ -192,3 +193,14 @@ def _ticks(rates: np.ndarray) -> list[float]:
     first = max((tick for tick in _TICKS if tick <= low), default=_TICKS[0])
     last = min((tick for tick in _TICKS if tick >= high), default=_TICKS[-1])
     return [tick for tick in _TICKS if first <= tick <= last]
+
+
+def _labels(ticks: Sequence[float]) -> list[str]:
+    """In percent; none where it would touch the last one: a tenth of the axis apart at least."""
+    places = ndtri(np.array(ticks) / 100)
+    apart, last, labels = (places[-1] - places[0]) / 10, -np.inf, []
+    for tick, place in zip(ticks, places, strict=True):
+        shown = place - last >= apart
+        last = place if shown else last
+        labels.append(f"{tick:g}" if shown else "")
+    return labels

@@ -135,8 +135,8 @@ def claims(report: Json) -> Table:
     rows = [
         [
             one["what"],
-            str(one["n"]),
-            str(one["errors"]),
+            f"{one['n']:,}",
+            f"{one['errors']:,}",
             percent(one["supports"]),
             *("yes" if one["claims"][rate] else "no" for rate in rates),
         ]
