@@ -65,6 +65,8 @@ def test_one_person_leaves_the_difference_alone() -> None:
     alone = {"a->b": {m: Errors((0,), np.array([v]), None, "same") for m, v in (("one", 0.3), ("two", 0.1))}}
     row = contrast_table("C", alone, "one", ["one", "two"]).groups[0].rows[0]
     assert [cell.text for cell in row] == ["two", "−20.0", "–", "–", "–"]
+    assert "one seed" in contrast_table("C", alone, "one", ["one", "two"]).note
+    assert "one seed" not in contrast_table("C", ERRORS, "one", METHODS).note
     assert protocol_contrast_table("C", alone, "one", ["one", "two"]).groups[0].rows[0][1] == Cell("−20.0")
 
 

@@ -26,9 +26,10 @@ def contrast_table(caption: str, errors: ByProtocol, reference: str, methods: Se
         told = compare(*map(list, zip(*pairs, strict=True))) if whole else None
         rows.append((Cell(method), *_in_full(told)))
     columns = ("method", "difference", "95 % interval", "errs less in", "p")
-    return Table(
-        caption, columns, [Group("", rows, headline=True)], _CONTRAST_NOTE.format(reference=reference)
-    )
+    note = _CONTRAST_NOTE.format(reference=reference)
+    if any(len(one.seeds) == 1 for of in errors.values() for one in of.values()):
+        note += " Where a method has one seed there is none to draw: how much its trainings differ is left out of p."
+    return Table(caption, columns, [Group("", rows, headline=True)], note)
 
 
 def protocol_contrast_table(
