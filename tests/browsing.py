@@ -14,7 +14,7 @@ import pytest
 
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 ARTEFACTS = Path(__file__).parents[1] / "test-artefacts" / "page"
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 120_000
 JUDGED = (
     "#label:not([data-label=none])"  # Playwright's waiting for functions needs `eval`, which the page forbids
 )
@@ -38,7 +38,7 @@ def serving(bundle: Path, *options: str, home: Path | None = None) -> Iterator[s
             yield json.loads(lines[-1])["address"]
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 @contextmanager

@@ -57,14 +57,14 @@ def test_too_large_is_413(narrow: Served, announced: bool) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + bytes(300_000)
     headers = {"X-API-Key": KEY, "content-type": "multipart/form-data; boundary=x"}
     content = body if announced else (body[i : i + 50_000] for i in range(0, len(body), 50_000))
-    answer = httpx.post(f"{narrow.url}/v1/verdict", content=content, headers=headers)
+    answer = httpx.post(f"{narrow.url}/v1/verdict", content=content, headers=headers, timeout=60)
     assert error(answer) == (413, "larger than 0.2 MB")
     assert narrow.files() == []
 
 
 def test_no_form_is_400(narrow: Served) -> None:
     headers = {"X-API-Key": KEY, "content-type": "multipart/form-data"}
-    assert error(httpx.post(f"{narrow.url}/v1/verdict", content=b"x", headers=headers))[0] == 400
+    assert error(httpx.post(f"{narrow.url}/v1/verdict", content=b"x", headers=headers, timeout=60))[0] == 400
 
 
 def test_a_full_queue_says_when_to_come_back(narrow: Served) -> None:

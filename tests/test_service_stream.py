@@ -35,7 +35,7 @@ def opened(served: Served, **more: Any) -> ClientConnection:
 
 def ask(stream: ClientConnection, message: bytes | str) -> dict[str, Any]:
     stream.send(message)
-    told: dict[str, Any] = json.loads(stream.recv(timeout=30))
+    told: dict[str, Any] = json.loads(stream.recv(timeout=120))
     return told
 
 
@@ -111,14 +111,14 @@ def test_without_a_key_nothing_is_judged(served: Served, first: str | bytes) -> 
     with connect(served.url.replace("http", "ws") + "/v1/stream") as stream:
         assert "key" in ask(stream, first)["error"]["what"]
         with pytest.raises(ConnectionClosed) as closed:
-            stream.recv(timeout=30)
+            stream.recv(timeout=120)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
 
 
 def test_a_page_of_another_site_is_refused(served: Served) -> None:
     with opened(served, origin="https://elsewhere.example") as stream:
-        assert json.loads(stream.recv(timeout=30))["error"]["where"] == "Origin"
+        assert json.loads(stream.recv(timeout=120))["error"]["where"] == "Origin"
 
 
 def test_a_third_stream_is_told_to_come_back(served: Served) -> None:
@@ -126,7 +126,7 @@ def test_a_third_stream_is_told_to_come_back(served: Served) -> None:
     with opened(served) as first, opened(served) as second:
         assert ask(first, encoded(PHOTO))["number"] == ask(second, encoded(PHOTO))["number"] == 1
         with opened(served) as third:
-            assert json.loads(third.recv(timeout=30))["error"]["what"] == "too many streams"
+            assert json.loads(third.recv(timeout=120))["error"]["what"] == "too many streams"
         assert ask(second, encoded(PHOTO))["number"] == 2
 
 
@@ -134,5 +134,5 @@ def test_a_silent_stream_is_closed(served: Served) -> None:
     with opened(served) as stream:
         ask(stream, "reset")
         with pytest.raises(ConnectionClosed, match="silent"):
-            stream.recv(timeout=30)
+            stream.recv(timeout=120)
     assert served.files() == []
