@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from safas import __version__
+from safas.parallel import cores
 from safas.predictor import Predictor
 from safas.service.browser import browser_routes, runtime_folder
 from safas.service.guard import Guard
@@ -24,7 +25,7 @@ STATIC = Path(__file__).parent / "static"
 
 def service(predictor: Predictor, folder: Path, settings: Settings) -> FastAPI:
     """The application around a predictor of the bundle in `folder`. Nothing in it is loaded from elsewhere."""
-    pool, guard = Pool(settings.workers, settings.queue), Guard(settings)
+    pool, guard = Pool(settings.workers or cores(), settings.queue), Guard(settings)
     metrics = Metrics(pool)
 
     @asynccontextmanager

@@ -62,7 +62,7 @@ class Guard:
     """Keys and rates of one service."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys, self._rates = settings.keys, Rates(settings.per_minute)
+        self._keys, self._rates = settings.keys(), Rates(settings.per_minute)
 
     @property
     def needs_key(self) -> bool:

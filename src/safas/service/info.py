@@ -68,6 +68,6 @@ def _about(predictor: Predictor, settings: Settings) -> dict[str, Any]:
         "version": __version__,
         "precision": predictor.precision,
         "max_bytes": settings.max_bytes,
-        "timeout_s": settings.timeout_s,
-        "keeps_evidence": settings.evidence is not None,
+        "timeout_s": settings.timeout,
+        "keeps_evidence": settings.keep_evidence is not None,
     }

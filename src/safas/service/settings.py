@@ -5,30 +5,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safas.errors import InputError
+from safas.service.evidence import evidence_folder
 
 SHORTEST_KEY = 16  # characters: below that a key can be guessed
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits and habits of one service. A limit of 0 is none, where it says so."""
+    """Limits and habits of one service: the options of `safas serve` that are not about its address or its bundle."""
 
-    keys: frozenset[bytes] = frozenset()
-    """SHA-256 of the keys that are let in; none: everybody"""
-    max_bytes: int = 50_000_000
-    """of one request's body"""
+    api_key_file: Path | None = None
+    """file with one key a line: only requests with one of them in the header X-API-Key are answered"""
+    max_mb: float = 50.0
+    """largest upload, in millions of bytes"""
     per_minute: int = 600
-    """verdicts and streams that one key (or, without keys, one address) may begin in a minute; 0: any number"""
-    workers: int = 1
-    """presentations judged at once, each by one thread"""
+    """verdicts and streams that a key, or without keys an address, may begin in a minute; 0: any number"""
     queue: int = 32
-    """requests let in beyond those; the next are told to come back"""
+    """requests that may wait; the next are told to come back (503)"""
     streams: int = 8
     """streams open at once"""
-    timeout_s: float = 30.0
-    """from the first byte of a request to its verdict; of a stream, the longest silence"""
-    evidence: Path | None = None
-    """folder that keeps every upload with its verdict; None: nothing is ever kept"""
+    timeout: float = 30.0
+    """seconds until a verdict is given up; of a stream, the longest silence"""
+    workers: int | None = None
+    """presentations judged at once; none: one a core"""
+    keep_evidence: Path | None = None
+    """folder that keeps every upload with its verdict: faces of people, so mind the law"""
+
+    @property
+    def max_bytes(self) -> int:
+        """Of one request's body."""
+        return round(self.max_mb * 1e6)
+
+    def check(self) -> None:
+        """Raises InputError for a limit that is too small, and for keys or evidence that cannot be read or kept."""
+        for name, value, least in (
+            ("--workers", self.workers, 1), ("--queue", self.queue, 0), ("--per-minute", self.per_minute, 0),
+            ("--streams", self.streams, 0), ("--max-mb", self.max_mb, 1e-6), ("--timeout", self.timeout, 1e-3),
+        ):  # fmt: skip
+            if value is not None and not value >= least:
+                raise InputError(f"{value} is too small", where=name, remedy=f"Give {least:g} or more.")
+        self.keys()
+        if self.keep_evidence is not None:
+            evidence_folder(self.keep_evidence)
+
+    def keys(self) -> frozenset[bytes]:
+        """SHA-256 of the keys that are let in; none: everybody. Raises InputError as `read_keys` does."""
+        return frozenset() if self.api_key_file is None else read_keys(self.api_key_file)
 
 
 def read_keys(path: Path) -> frozenset[bytes]:

@@ -76,7 +76,7 @@ class Streams:
             self._open -= 1
 
     async def _next(self, socket: WebSocket) -> str | bytes:
-        message = await asyncio.wait_for(socket.receive(), self._settings.timeout_s)
+        message = await asyncio.wait_for(socket.receive(), self._settings.timeout)
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message["code"])
         content: str | bytes = message.get("bytes") or message.get("text") or b""
@@ -89,7 +89,7 @@ class Streams:
         try:
             if isinstance(message, str):
                 raise Refusal(422, "an unknown message", where="stream", remedy='Send frames, or "reset".')
-            with self._pool.place(self._settings.timeout_s) as place:
+            with self._pool.place(self._settings.timeout) as place:
                 seen = await place.run(partial(look, self._predictor, message))
         except Refusal as refusal:
             return refusal.to_dict()

@@ -65,7 +65,7 @@ def verdict_routes(
         guard.count(request, key)
         guard.check(key)
         request_id = request.state.id
-        with pool.place(settings.timeout_s) as place:
+        with pool.place(settings.timeout) as place:
             async with uploaded(request, place, settings.max_bytes) as upload:
                 job = _Job(predictor, upload, request_id, settings)
                 seen, body = await place.run(job)
@@ -92,8 +92,8 @@ class _Job:
         except SafasError as error:
             raise unreadable(error, FIELD) from error
         body = answer(seen, self.predictor, self.request_id)
-        if self.settings.evidence is not None:
-            keep(self.settings.evidence, self.request_id, self.upload, body)
+        if self.settings.keep_evidence is not None:
+            keep(self.settings.keep_evidence, self.request_id, self.upload, body)
         return seen, body
 
 
