@@ -80,6 +80,7 @@ def test_what_cannot_be_judged_is_422_in_one_shape(
     error = answer.json()["error"]
     assert set(error) == {"what", "where", "remedy"}
     assert what in error["what"]
+    assert error["remedy"].startswith("Send ")
     assert str(served.folder) not in answer.text  # where the temporary file was is nobody's business
 
 
@@ -96,9 +97,9 @@ def test_a_bomb_of_an_image_is_not_unfolded(served: Served) -> None:
     assert (answer.status_code, answer.json()["error"]["what"]) == (422, "the image cannot be decoded")
 
 
-def test_no_form_and_no_such_route_have_the_same_shape(served: Served) -> None:
-    no_form = served.get("/v1/nothing")
-    assert (no_form.status_code, set(no_form.json())) == (404, {"error"})
+def test_no_such_route_has_the_same_shape(served: Served) -> None:
+    nothing = served.get("/v1/nothing")
+    assert (nothing.status_code, set(nothing.json())) == (404, {"error"})
     assert served.get("/docs").status_code == 404  # it would load scripts from elsewhere
 
 
@@ -125,7 +126,12 @@ def test_the_interface_is_described_with_examples(served: Served) -> None:
     described = served.get("/openapi.json").json()
     verdict = described["paths"]["/v1/verdict"]["post"]
     assert "multipart/form-data" in verdict["requestBody"]["content"]
-    example = verdict["responses"]["200"]["content"]["application/json"]["example"]
+    examples = {
+        status: answer["content"]["application/json"].get("example")
+        for status, answer in verdict["responses"].items()
+    }
+    example = examples.pop("200")
+    assert all(refused["error"]["remedy"] for refused in examples.values())
     fields = described["components"]["schemas"]["Answer"]["properties"]
     assert set(example) == set(fields) == {*safas.Verdict.__dataclass_fields__, "thresholds", "id"}
     assert {"400", "401", "413", "422", "429", "503"} <= set(verdict["responses"])

@@ -81,6 +81,11 @@ class Guard:
         by_key = self._keys and known(key, self._keys)
         wait = self._rates.take(digest(key or "") if by_key else address)
         if wait:
-            raise Refusal(
-                429, "too many requests", where="rate limit", remedy="Come back later.", retry_after=wait
-            )
+            raise too_many(wait)
+
+
+def too_many(wait_s: float) -> Refusal:
+    """The answer to a caller that begins too much."""
+    return Refusal(
+        429, "too many requests", where="rate limit", remedy="Come back later.", retry_after=wait_s
+    )

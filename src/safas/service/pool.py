@@ -57,9 +57,7 @@ class Pool:
     def place(self, timeout_s: float) -> Iterator[Place]:
         """A place for the length of a request. Raises Refusal (503) when all are taken."""
         if self.taken >= self.size:
-            raise Refusal(
-                503, "the queue is full", where="queue", remedy="Come back later.", retry_after=_RETRY_S
-            )
+            raise full()
         self.taken += 1
         place = Place(self._executor, time.monotonic() + timeout_s)
         try:
@@ -81,6 +79,11 @@ class Pool:
     def close(self) -> None:
         """Wait for the threads."""
         self._executor.shutdown(cancel_futures=True)
+
+
+def full() -> Refusal:
+    """The answer to a request for which there is no place."""
+    return Refusal(503, "the queue is full", where="queue", remedy="Come back later.", retry_after=_RETRY_S)
 
 
 def late() -> Refusal:

@@ -36,9 +36,12 @@ class Refusal(Exception):  # noqa: N818 - an answer; what it answers may be no e
         return JSONResponse(self.to_dict(), self.status, headers)
 
 
-def unreadable(error: SafasError, where: str) -> Refusal:
-    """422 for what cannot be judged; `where` instead of the temporary file, whose name means nothing outside."""
-    return Refusal(422, error.what, where=where, remedy=error.remedy)
+def unreadable(error: SafasError, where: str, remedy: str) -> Refusal:
+    """422 for what cannot be judged; `where` instead of the temporary file, whose name means nothing outside.
+
+    `remedy`: what to send, unless the error knows better.
+    """
+    return Refusal(422, error.what, where=where, remedy=error.remedy or remedy)
 
 
 def add_refusals(app: FastAPI) -> None:

@@ -94,7 +94,7 @@ class Streams:
         except Refusal as refusal:
             return refusal.to_dict()
         except SafasError as error:
-            return unreadable(error, "frame").to_dict()
+            return unreadable(error, "frame", "Send a whole image file, such as a JPEG.").to_dict()
         return self._told(socket, window, seen)
 
     def _told(self, socket: WebSocket, window: Window, seen: Look) -> dict[str, Any]:

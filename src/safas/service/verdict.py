@@ -7,15 +7,15 @@ from typing import Any, BinaryIO
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from safas.errors import SafasError
+from safas.errors import MediaError, SafasError
 from safas.predictor import Predictor
 from safas.service.evidence import keep
-from safas.service.guard import HEADER, Guard
-from safas.service.pool import Pool
+from safas.service.guard import HEADER, Guard, too_many
+from safas.service.pool import Pool, full
 from safas.service.refusals import Refusal, unreadable
 from safas.service.settings import Settings
 from safas.service.telemetry import LABEL, Metrics
-from safas.service.uploads import FIELD, as_file, uploaded
+from safas.service.uploads import FIELD, as_file, too_large, uploaded
 from safas.verdict import Verdict
 
 
@@ -90,13 +90,14 @@ class _Job:
             with as_file(self.upload) as path:
                 seen = self.predictor(path)
         except SafasError as error:
-            raise unreadable(error, FIELD) from error
+            raise unreadable(error, FIELD, _REMEDY) from error
         body = answer(seen, self.predictor, self.request_id)
         if self.settings.keep_evidence is not None:
             keep(self.settings.keep_evidence, self.request_id, self.upload, body)
         return seen, body
 
 
+_REMEDY = "Send a whole image (JPEG, PNG, WebP) or video (MP4, MOV, WebM, AVI), as the camera wrote it."
 _BODY = {
     "requestBody": {
         "required": True,
@@ -134,13 +135,13 @@ _EXAMPLE = {
 _REFUSED = {
     400: ("no form", Refusal(400, "Missing boundary in multipart.", where="body", remedy="Send a form.")),
     401: ("no key, or an unknown one", Refusal(401, "a key is needed", where=HEADER, remedy="Send it.")),
-    413: ("too large", Refusal(413, "larger than 50 MB", where=FIELD, remedy="Send a shorter one.")),
+    413: ("too large", too_large(Settings().max_bytes)),
     422: (
         "cannot be read",
-        Refusal(422, "the image is damaged or cut off", where=FIELD, remedy="Send it whole."),
+        unreadable(MediaError("the image is damaged or cut off"), FIELD, _REMEDY),
     ),
-    429: ("too often; see Retry-After", Refusal(429, "too many requests", where="rate limit")),
-    503: ("busy, or took too long; see Retry-After", Refusal(503, "the queue is full", where="queue")),
+    429: ("too often; see Retry-After", too_many(1)),
+    503: ("busy, or took too long; see Retry-After", full()),
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": Answer, "content": {"application/json": {"example": _EXAMPLE}}},
