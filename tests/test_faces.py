@@ -208,7 +208,7 @@ def test_a_damaged_copy_is_fetched_anew(home: Path) -> None:
     assert yunet_weights().read_bytes() == b"weights"
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"other", "SHA-256"), (None, "cannot be downloaded")])
+@pytest.mark.parametrize(("content", "reason"), [(b"other", "SHA-256"), (None, "cannot be fetched")])
 def test_a_download_that_fails_leaves_nothing(
     home: Path, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import os
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safas.errors import InputError
-from safas.files import write_file
+from safas.files import fetch
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float64]
@@ -175,7 +174,10 @@ def yunet_weights() -> Path:
     path = local_yunet()
     if path is None:
         path = _cached_yunet()
-        _download(YUNET_URL, YUNET_SHA256, path)
+        remedy = (
+            f"Fetch {YUNET_URL} by other means and set {YUNET_ENV} to it, or take the boxes from the table."
+        )
+        fetch(YUNET_URL, YUNET_SHA256, path, what="the face detector", remedy=remedy)
     elif not path.is_file():
         raise InputError(
             "no such file", where=str(path), remedy=f"{YUNET_ENV} must name the YuNet ONNX file."
@@ -194,21 +196,6 @@ def local_yunet() -> Path | None:
 
 def _cached_yunet() -> Path:
     return Path.home() / _CACHE / "yunet_n_dynamic.onnx"
-
-
-def _download(url: str, sha256: str, target: Path) -> None:
-    """Fetch, check, then put in place atomically. Raises InputError and leaves nothing when a step fails."""
-    remedy = f"Fetch {url} by other means and set {YUNET_ENV} to the file, or take the boxes from the table."
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            data: bytes = answer.read()
-    except OSError as error:
-        raise InputError("the face detector cannot be downloaded", where=url, remedy=remedy) from error
-    if _sha256(data) != sha256:
-        raise InputError(
-            f"the download has SHA-256 {_sha256(data)}, expected {sha256}", where=url, remedy=remedy
-        )
-    write_file(target, data)
 
 
 def _sha256(data: bytes) -> str:

@@ -1,6 +1,9 @@
-"""The one way to write a file: whole or not at all."""
+"""The one way to write a file, fetched or our own: whole or not at all."""
 
+import hashlib
 import os
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from safas.errors import InputError
@@ -28,3 +31,15 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
             where=str(path),
             remedy="Make room or name another folder; the same command then goes on where it was.",
         ) from error
+
+
+def fetch(url: str, sha256: str, path: Path, *, what: str, remedy: str) -> None:
+    """Download, check, then write. Raises InputError, naming `what` it is, and leaves nothing when a step fails."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            data: bytes = answer.read()
+    except (OSError, HTTPException) as error:  # the second: cut off on the way
+        raise InputError(f"{what} cannot be fetched", where=url, remedy=remedy) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(f"{what}: not the file that is pinned (SHA-256 differs)", where=url, remedy=remedy)
+    write_file(path, data)

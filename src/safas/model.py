@@ -7,7 +7,6 @@ inside the modules, so that no caller can forget it.
 import hashlib
 import math
 import os
-import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from safas.errors import InputError
+from safas.files import fetch
 from safas.losses import domain_risks
 
 Aligned = Literal["direction", "hyperplane"]
@@ -266,25 +266,12 @@ def _download(url: str, sha256: str) -> Path:
     path = Path.home() / ".cache" / "safas" / url.rsplit("/", 1)[-1]
     remedy = f"Fetch {url} by hand and set {WEIGHTS_VARIABLE} to its path, or train with weights 'none'."
     if not path.is_file():
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            urllib.request.urlretrieve(url, partial)
-            _check_digest(partial, sha256, remedy)
-            partial.replace(path)
-        except OSError as error:
-            raise InputError("the ImageNet weights cannot be fetched", where=url, remedy=remedy) from error
-        finally:
-            partial.unlink(missing_ok=True)
-    _check_digest(path, sha256, remedy)
-    return path
-
-
-def _check_digest(path: Path, sha256: str, remedy: str) -> None:
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        fetch(url, sha256, path, what="the ImageNet weights", remedy=remedy)
+    elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise InputError(
             "the file is not the one that is pinned (SHA-256 differs)", where=str(path), remedy=remedy
         )
+    return path
 
 
 def _load(trunk: nn.Module, path: Path) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from safas.errors import InputError
+from safas.files import write_file
 
 _NAMES = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge",
@@ -36,15 +37,12 @@ def write_pdf(page: Path, out: Path) -> Path:
     Raises InputError when there is no browser or it prints nothing.
     """
     browser = find_browser()
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="safas-print-") as folder:
         printed = Path(folder) / "page.pdf"
         said = _run(browser, page, printed, Path(folder) / "profile")
         if not printed.is_file() or not printed.stat().st_size:
             raise InputError(f"the browser printed nothing ({said})", where=str(browser), remedy=_REMEDY)
-        partial = out.with_name(f".{out.name}.partial")
-        shutil.move(printed, partial)
-        partial.replace(out)
+        write_file(out, printed.read_bytes())
     return out
 
 
