@@ -104,7 +104,7 @@ def our_intervals(test: Presentations, replicates: int) -> dict[str, Any]:
     """The draws of uncertainty.py, the threshold derived anew on the draw itself as in the plain way."""
     plan = Bootstrap(EER, threshold_of(EER, test.scored), replicates)
     data = resampling.counted(test.table, plan.threshold)
-    thresholds = uncertainty.replicated_thresholds(plan, data, oracle=True)
+    thresholds = uncertainty.replicated_thresholds(plan, data, None)
     return uncertainty.intervals(uncertainty.replicates(data, thresholds, plan))
 
 

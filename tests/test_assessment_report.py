@@ -269,6 +269,20 @@ def test_a_dev_of_live_rows_alone_is_enough_for_a_bpcer(
     assert len(report["operating_points"]) == 1
 
 
+def test_a_stated_threshold_asks_nothing_of_a_dev_without_scores(
+    tmp_path: Path, run: Callable[..., tuple[Any, str]]
+) -> None:
+    """The numbers are those without dev, their intervals too, in the report and in a comparison."""
+    path, dev = tmp_path / "scores.csv", tmp_path / "dev.csv"
+    path.write_text(CSV)
+    dev.write_text("label,score\nlive,\nspoof,\n")
+    asked = (path, "--against", path, "--operating-point", "threshold=0.5")
+    without, _ = run(*asked)
+    report, _ = run(*asked, "--dev", dev, "--against-dev", dev)
+    for key in ("species", "bpcer", "hter", "intervals", "comparison"):
+        assert report[key] == without[key]
+
+
 REFUSED = {
     "no such column": (["--by", "lens"], "lens: no such column"),
     "no operating point": (["--operating-point", "far=1"], "no operating point"),

@@ -37,7 +37,7 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
         for seed, people in ((5, 9), (6, 12))
     )
     plan = Bootstrap(parse(point), 0.5, REPLICATES, seed=3)
-    thresholds = replicated_thresholds(plan, counted(dev), oracle=False)
+    thresholds = replicated_thresholds(plan, counted(test), dev)
     found = replicates(counted(test), thresholds, plan)
     for i, (w_test, w_dev) in enumerate(zip(draws(test, (3, 0)), draws(dev, (3, 1)), strict=True)):
         threshold = threshold_of(parse(point), scored(repeated(dev, w_dev)))
@@ -61,7 +61,7 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
 def test_an_oracle_threshold_is_derived_on_the_drawn_test_itself() -> None:
     test = reports.table(5, 9).drop_nulls("score")
     plan = Bootstrap(parse("eer"), 0.5, REPLICATES, seed=3)
-    thresholds = replicated_thresholds(plan, counted(test), oracle=True)
+    thresholds = replicated_thresholds(plan, counted(test), None)
     found = replicates(counted(test), thresholds, plan)
     one = repeated(test, draws(test, (3, 0))[7])
     scores, live = scored(one).both
@@ -175,7 +175,8 @@ def covered(campaigns: int, *, naive: bool) -> dict[str, float]:
         dev, test = campaign(rng), campaign(rng)
         if naive:
             dev, test = (rows.with_columns(pl.lit(None, pl.String).alias("person")) for rows in (dev, test))
-        found = replicates(counted(test), replicated_thresholds(plan, counted(dev), oracle=False), plan)
+        data = counted(test)
+        found = replicates(data, replicated_thresholds(plan, data, dev), plan)
         for name, value in truth.items():
             low, high = interval(found[name]) or (0, 0)
             hits[name] += low <= value <= high

@@ -71,14 +71,15 @@ class Inputs:
 
 
 def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str = "") -> Json:
-    """All of report.json. Raises MetricError when the test rows or the dev rows have no score at all."""
+    """All of report.json. Raises MetricError when the test rows have no score, or those of dev none to choose by."""
     table, dev, data = inputs.test.table, inputs.dev, inputs.test.scored
     if not data.values.size:
         raise MetricError("no presentation has a score", where=inputs.test.file)
     chosen = choose(settings.point, inputs.test, dev)
     plan = Bootstrap(settings.point, chosen.value, settings.replicates, settings.seed)
     counts = resampling.counted(table, chosen.value) if data.complete else None
-    thresholds = None if counts is None else _thresholds(plan, counts, dev, chosen)
+    chose = None if dev is None else dev.table
+    thresholds = None if counts is None else uncertainty.replicated_thresholds(plan, counts, chose)
     report = {
         **_about(inputs, title, command),
         "threshold": _threshold(chosen, settings.point),
@@ -169,11 +170,6 @@ def _rates(table: pl.DataFrame, data: Scored, threshold: float) -> Json:
         "bpnrr": missing["bona_fide"]["rate"],
         "nonresponse": missing,
     }
-
-
-def _thresholds(plan: Bootstrap, counts: Counted, dev: Presentations | None, chosen: Chosen) -> FloatArray:
-    chooses = counts if chosen.oracle or dev is None else resampling.counted(dev.table, chosen.value)
-    return uncertainty.replicated_thresholds(plan, chooses, oracle=chosen.oracle)
 
 
 def _intervals(

@@ -100,9 +100,7 @@ def _joined(a: System, b: System) -> tuple[pl.DataFrame, int, int]:
 
 
 def _thresholds(system: System, test: Counted, plan: Bootstrap) -> FloatArray:
-    own = system.oracle or system.dev is None
-    chooses = test if own or system.dev is None else resampling.counted(system.dev.table, plan.threshold)
-    return uncertainty.replicated_thresholds(plan, chooses, oracle=system.oracle)
+    return uncertainty.replicated_thresholds(plan, test, None if system.dev is None else system.dev.table)
 
 
 def _titles(both: pl.DataFrame) -> dict[str, str]:

@@ -84,10 +84,7 @@ def drawn(data: Counted, replicates: int, seed: tuple[int, ...]) -> Iterator[Dra
 
 
 def thresholds(draws: Draws, point: OperatingPoint) -> FloatArray:
-    """The threshold of each replicate [r], by the rules of `safas.assessment.operating.threshold_of`."""
-    count = len(draws.live)
-    if point.kind == "threshold":
-        return np.full(count, point.value)
+    """The threshold of each replicate [r], chosen (not stated) as `safas.assessment.operating.threshold_of` does."""
     rejects = draws.live[:, :1] - draws.live
     if point.kind == "eer":
         cut = _eer_point(draws)[0]

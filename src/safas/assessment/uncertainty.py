@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from safas.assessment import resampling
 from safas.assessment.operating import OperatingPoint
@@ -29,11 +30,13 @@ class Bootstrap:
     seed: int = 0
 
 
-def replicated_thresholds(plan: Bootstrap, data: Counted, *, oracle: bool) -> FloatArray:
-    """The threshold on each draw [R] of the rows that chose it: those of dev, or (oracle) of the test itself."""
-    stream = (plan.seed, _TEST if oracle else _DEV)
-    parts = [resampling.thresholds(d, plan.point) for d in resampling.drawn(data, plan.replicates, stream)]
-    return np.concatenate(parts)
+def replicated_thresholds(plan: Bootstrap, test: Counted, dev: pl.DataFrame | None) -> FloatArray:
+    """The threshold on each draw [R]: the stated one, or what a draw of dev's rows (without dev, the test's) gives."""
+    if plan.point.kind == "threshold":
+        return np.full(plan.replicates, plan.point.value)
+    data, stream = (test, _TEST) if dev is None else (resampling.counted(dev, plan.threshold), _DEV)
+    draws = resampling.drawn(data, plan.replicates, (plan.seed, stream))
+    return np.concatenate([resampling.thresholds(draw, plan.point) for draw in draws])
 
 
 def replicates(data: Counted, thresholds: FloatArray, plan: Bootstrap) -> dict[str, FloatArray]:
