@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from safas.errors import InputError
+from safas.files import write_file
 from safas.table import write_table
 from safas.training.checkpoint import save
 
@@ -30,3 +31,12 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_old_file(tmp_path: Path) -
         signal.signal(signal.SIGXFSZ, handler)
     assert pl.read_parquet(tmp_path / "t.parquet").equals(old)
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_a_path_that_leads_through_a_file_is_named_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(
+        InputError, match=r"file.report\.html: cannot be written \(.*Make room or name another"
+    ):
+        write_file(tmp_path / "file" / "report.html", "page")
+    assert (tmp_path / "file").read_text() == "kept"

@@ -1,5 +1,6 @@
 """The one way to write a file, fetched or our own: whole or not at all."""
 
+import contextlib
 import hashlib
 import os
 import urllib.request
@@ -25,7 +26,8 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
                 os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # none, or the path leads through a file
+            partial.unlink()
         raise InputError(
             f"cannot be written ({error.strerror or error})",
             where=str(path),
