@@ -97,7 +97,7 @@ def test_the_note_says_what_ranks_can_prove() -> None:
         in rank_note(ranking([[0.1, 0.2]] * 2), ["a", "b"])
     )
     clear = rank_note(ranking([[0.1, 0.2, 0.3]] * 10), ["a", "b", "c"])
-    assert "1.05 or more apart (Nemenyi, 5 %), of 2 at most: so is a and c." in clear
+    assert "1.05 or more apart (Nemenyi, 5 %), of 2 at most: so are a and c." in clear
     assert "p < 0.001" in clear
     alike = rank_note(ranking([[0.1, 0.1, 0.1]] * 10), ["a", "b", "c"])
     assert "no two are" in alike

@@ -91,7 +91,7 @@ def rank_note(told: Ranking, methods: Sequence[str]) -> str:
         if told.p is None
         else f"Friedman's test that all are alike: p {_p(told.p, sign=True)} (Iman-Davenport). "
     )
-    found = f"so {'is' if len(apart) == 1 else 'are'} {', '.join(apart)}" if apart else "no two are"
+    found = f"so are {', '.join(apart)}" if apart else "no two are"
     if critical > most:
         found = "with so few protocols no two can be"
     return (
