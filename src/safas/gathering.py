@@ -47,11 +47,6 @@ class Gathered:
         """Printed names."""
         return list(dict.fromkeys(method for of in self.runs.values() for method in of))
 
-    def errors(self, protocol: str, method: str) -> Errors | None:
-        """None where nothing has been measured."""
-        runs = self.runs[protocol].get(method)
-        return None if runs is None else runs.errors
-
     def seeds_of(self, method: str) -> str:
         """How many seeds stand behind a method's numbers: "3", or "2-3" where protocols differ."""
         counts = [len(of[method].results) for of in self.runs.values() if method in of]

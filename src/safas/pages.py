@@ -15,7 +15,7 @@ from safas.comparison import REPLICATES
 from safas.files import write_file
 from safas.gathering import Gathered, gather
 from safas.results import over_seeds
-from safas.summary import REFERENCE, Section, sections
+from safas.summary import Section, sections
 from safas.tables import Table, to_markdown, to_rich
 
 NOT_REAL = "Simulated faces: no evidence about real cameras, and not to be set beside published tables."
@@ -41,7 +41,6 @@ def compose(
     *,
     command: str,
     simulated: bool,
-    reference: str = REFERENCE,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Page:
@@ -61,7 +60,7 @@ def compose(
         warning=NOT_REAL if simulated else "",
         command=command,
         facts=_facts(of, simulated=simulated),
-        sections=sections(of, simulated=simulated, reference=reference),
+        sections=sections(of, simulated=simulated),
         rules=[f"{row.title}: {row.rule}." for row in over_seeds([result])],
         rules_of=protocol,
     )

@@ -39,16 +39,16 @@ def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
     return [table for section in sections(gather(outcomes), simulated=simulated) for table in section.tables]
 
 
-def sections(of: Gathered, *, simulated: bool, reference: str = REFERENCE) -> list[Section]:
+def sections(of: Gathered, *, simulated: bool) -> list[Section]:
     """The headline, what its differences are worth, the oracle numbers, then everything else.
 
-    `reference` is the printed name of the method that the others are compared with; the first one if it did not
-    run. Published figures are shown beside runs on the papers' own data sets alone.
+    The others are compared with SA-FAS, or with the first method where it did not run. Published figures are shown
+    beside runs on the papers' own data sets alone.
     """
     told = f" ({_seeds(of)}{', simulated faces' if simulated else ''})"
     parts = [
         Section("Error on the unseen domain", [headline_table(of, told)]),
-        Section("Which differences are more than chance", _contrasts(of, told, reference)),
+        Section("Which differences are more than chance", _contrasts(of, told)),
         Section("As papers report it: oracle", _oracle_tables(of, told, simulated=simulated)),
         Section("Further numbers", _further(of, told), main=False),
         Section("Every protocol by itself", _singles(of, told), main=False),
@@ -92,10 +92,10 @@ def _headline(line: Sequence[Errors], *, folds: bool = False) -> Number:
     return Number(float(np.mean([one.value for one in line])), interval(line), std)
 
 
-def _contrasts(of: Gathered, told: str, reference: str) -> list[Table]:
+def _contrasts(of: Gathered, told: str) -> list[Table]:
     if len(of.methods) < 2:
         return []
-    reference = reference if reference in of.methods else of.methods[0]
+    reference = REFERENCE if REFERENCE in of.methods else of.methods[0]
     errors, methods = _errors(of), of.methods
     where = "mean over the protocols" if len(errors) > 1 else next(iter(errors))
     tables = [contrast_table(f"Difference to {reference}, {where}{told}", errors, reference, methods)]
