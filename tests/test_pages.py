@@ -93,6 +93,7 @@ def test_html_is_whole_offline_and_marked_up_for_a_screen_reader(page: Page) -> 
     tags = Tags(as_html(page))
     assert not tags.open
     assert not tags.all("script")
+    assert "script-src" not in as_html(page)
     assert not tags.all("link")
     assert not any("src" in attributes for _, attributes in tags.seen)
     assert all((a.get("href") or "").startswith("#") for a in tags.all("a"))

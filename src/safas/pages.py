@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
-from safas import __version__, latex
+from safas import latex, offline
 from safas.benchmark import Outcome
 from safas.comparison import REPLICATES
 from safas.files import write_file
@@ -110,18 +109,13 @@ def as_latex(page: Page) -> str:
 
 def as_html(page: Page) -> str:
     """One offline file, light or dark as the reader's system is, without a script."""
-    return str(_environment().get_template("benchmark.html").render(page=page, version=__version__))
+    title = f"{page.title}{' (simulated)' if page.warning else ''}"
+    return offline.page("benchmark.html", (), title=title, page=page)
 
 
 def to_html(table: Table) -> str:
     """One table's markup."""
-    return str(_environment().get_template("macros.html").module.grouped_table(table))  # type: ignore[attr-defined]
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
+    return str(offline.environment().get_template("macros.html").module.grouped_table(table))  # type: ignore[attr-defined]
 
 
 def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
