@@ -4,8 +4,8 @@
 
 BUNDLE is what `safas export RUN PREPARED` made. One thread everywhere. Whole presentations: a clip of 640x480 and one
 of 1920x1080 pixels, 150 frames of H.264 at 30 a second of a real photograph (scikit-image's astronaut) that moves.
-The network alone: one crop of PREPARED at a time. The ways take turns in each of ROUNDS (default 60); medians are
-printed, with the quartiles; ratios are of medians.
+The network alone: one crop of PREPARED at a time, and eight. The ways take turns in each of ROUNDS (default 60);
+medians are printed, with the quartiles; ratios are of medians.
 """
 
 import os
@@ -27,12 +27,14 @@ from skimage import data
 import safas
 from safas.batches import CropStore
 from safas.benchmark import prepared_samples
+from safas.model import ScoringNet
 from safas.parallel import cores
 from safas.training import load_scorer
 
 SIZES = ((640, 480), (1920, 1080))
 FRAMES, RATE = 150, 30
 STAGES = ("decode", "detect", "crop", "score")
+BATCHES = (1, 8)
 PACKAGES = ("safas", "onnxruntime", "torch", "opencv-python-headless", "av", "numpy")
 
 
@@ -55,10 +57,16 @@ def main(bundle: Path, run: Path, prepared: Path, rounds: int = 60) -> None:
 
 
 def _network(ways: Mapping[str, safas.Predictor], run: Path, prepared: Path, rounds: int) -> None:
-    """One crop at a time through each network."""
-    some = prepared_samples(prepared).head(4)
-    crops = CropStore(prepared, some, sorted(some["domain"].unique())).images[:1]
+    """Some crops at a time through each network."""
+    some = prepared_samples(prepared).head(max(BATCHES))
+    images = CropStore(prepared, some, sorted(some["domain"].unique())).images
     net = load_scorer(run, ways["fp32"].bundle.training.epoch)
+    print(f"network alone, crops of {images.shape[1]} seen at {net.image_size} pixels, milliseconds a crop:")
+    for batch in BATCHES:
+        _batch(ways, net, images[:batch], rounds)
+
+
+def _batch(ways: Mapping[str, safas.Predictor], net: ScoringNet, crops: np.ndarray, rounds: int) -> None:
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
 
     def by_torch() -> None:
@@ -73,14 +81,11 @@ def _network(ways: Mapping[str, safas.Predictor], run: Path, prepared: Path, rou
             start = time.perf_counter()
             job()
             if number >= 5:  # the first ones warm up
-                times[name].append(time.perf_counter() - start)
+                times[name].append((time.perf_counter() - start) / len(crops))
     base = statistics.median(times["ONNX fp32"])
-    size, seen = crops.shape[1], net.image_size
-    print(f"network alone, batch 1, crop of {size} seen at {seen} pixels:")
     for name, found in times.items():
-        print(
-            f"  {name:10} {_spread(found)}, {base / statistics.median(found):.2f} times as fast as ONNX fp32"
-        )
+        faster = base / statistics.median(found)
+        print(f"  batch {len(crops)}, {name:10} {_spread(found)}, {faster:.2f} times as fast as ONNX fp32")
 
 
 def _print_stages(title: str, stages: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
