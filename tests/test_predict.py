@@ -1,6 +1,7 @@
 """safas predict and safas doctor, as typed."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def test_into_a_file(
     assert rows["input"].to_list() == [line["input"] for line in lines]
     assert rows["score"].to_list() == [line["score"] for line in lines]
     assert rows["label"][0] == "no_face"
+    assert set(rows.columns) >= set(lines[1])  # the table leaves out nothing
 
 
 def test_on_a_terminal_a_table(
@@ -122,6 +124,12 @@ def test_the_doctor_finds_this_machine_well(
     text = capsys.readouterr().out
     for word in ("onnxruntime", "CPUExecutionProvider", "h264", str(yunet_file)):
         assert word in text.replace("\n", "").replace(" ", "") or word in text
+
+
+def test_the_doctor_knows_every_extra() -> None:
+    """But for that of safas' own developers."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]) - {"dev"} == set(doctor.EXTRAS)
 
 
 def test_the_doctor_finds_what_is_broken(

@@ -27,6 +27,7 @@ CODECS = (
 )  # as cameras, phones and screen recorders write them
 EXTRAS = {
     "train": "to train, evaluate and export",
+    "report": "for reports of assessments",
     "serve": "for the service and its page",
     "sign": "to sign bundles and to check signatures",
     "ray": "to prepare on a cluster",
