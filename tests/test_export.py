@@ -18,6 +18,7 @@ from safas.bundle import open_bundle
 from safas.cli import main
 from safas.errors import InputError, MetricError, TrainingError
 from safas.export import ExportConfig, export
+from safas.export.bundling import heads_of
 from safas.export.fixing import band, calibration, operating_points, presentations
 from safas.export.graph import differences, runner, to_onnx
 from safas.faces import YUNET_SHA256
@@ -85,6 +86,12 @@ def test_the_contract_says_where_it_comes_from(bundle: Path, finished: Finished)
     assert contract.crop.boxes_in_training == "table"
     assert any("boxes from 'table'" in note for note in contract.notes)
     assert contract.output.domains == ("north", "south")
+
+
+def test_every_logit_has_a_name() -> None:
+    """Of two domains: a head each, one for both, and three, as SA-FAS can have them (`least_heads`)."""
+    wanted = {2: ("north", "south"), 1: ("all",), 3: ("head 0", "head 1", "head 2")}
+    assert {count: heads_of(count, ("north", "south")) for count in wanted} == wanted
 
 
 def test_the_card_is_for_people(bundle: Path) -> None:

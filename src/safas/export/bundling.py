@@ -175,7 +175,7 @@ def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]
         input=Input(),
         output=Output(
             rule=seen.net.rule,
-            domains=_heads_of(seen),
+            domains=heads_of(heads.num_domains, seen.dev.domains),
             features=heads.weight.shape[1],
         ),
         policy=Policy(frames=seen.settings["frames"], least_share=LEAST_SHARE),
@@ -194,11 +194,10 @@ def _contract(seen: Seen, made: _Made, crop: Crop, clusters: tuple[Cluster, ...]
     )
 
 
-def _heads_of(seen: Seen) -> tuple[str, ...]:
-    """Whose head each logit is of: a domain's, or one that all share."""
-    count = seen.net.heads.num_domains
-    if count == len(seen.dev.domains):
-        return seen.dev.domains
+def heads_of(count: int, domains: tuple[str, ...]) -> tuple[str, ...]:
+    """Whose head each of `count` logits is of: a domain's, or one that all share; else numbers."""
+    if count == len(domains):
+        return domains
     return ("all",) if count == 1 else tuple(f"head {number}" for number in range(count))
 
 
