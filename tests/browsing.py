@@ -1,10 +1,6 @@
-"""A real server, a real browser with a made-up camera, and the page between them."""
+"""A real browser with a made-up camera, and the page in it."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,27 +14,6 @@ TIMEOUT_MS = 120_000
 JUDGED = (
     "#label:not([data-label=none])"  # Playwright's waiting for functions needs `eval`, which the page forbids
 )
-
-
-@contextmanager
-def serving(bundle: Path, *options: str, home: Path | None = None) -> Iterator[str]:
-    """`safas serve` as a process of its own: its address."""
-    command = [sys.executable, "-m", "safas", "serve", str(bundle), "--port", "0", "--workers", "1", *options]
-    environment = os.environ | ({} if home is None else {"HOME": str(home)})
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        try:
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if line.startswith("{") and json.loads(line)["event"] == "serving":
-                    break
-            else:
-                pytest.fail("".join(lines))
-            yield json.loads(lines[-1])["address"]
-        finally:
-            process.terminate()
-            process.communicate(timeout=120)
 
 
 @contextmanager

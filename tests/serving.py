@@ -65,8 +65,8 @@ class Served:
 
 
 @contextmanager
-def serving(bundle: Path, folder: Path, *options: str) -> Iterator[Served]:
-    """A service on a free port, stopped at the end."""
+def serving(bundle: Path, folder: Path, *options: str, **variables: str) -> Iterator[Served]:
+    """A service on a free port with these environment variables, stopped at the end."""
     for name in ("cwd", "tmp"):
         (folder / name).mkdir(parents=True)
     paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
@@ -76,7 +76,7 @@ def serving(bundle: Path, folder: Path, *options: str) -> Iterator[Served]:
             stderr=log,
             stdout=log,
             cwd=folder / "cwd",
-            env={**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": paths},
+            env={**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": paths, **variables},
         )
     served = Served("", process, folder)
     try:

@@ -15,16 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 import safas
-from browsing import chromium, judge_here, keep, page_of, serving, verdict_on, write_y4m
+from browsing import chromium, judge_here, keep, page_of, verdict_on, write_y4m
 from safas.errors import InputError
 from safas.faces import Box, Face, YuNet, aligned_crop
 from safas.service import browser as runtime
+from serving import KEY, PHOTO, serving
 
-PHOTO = np.ascontiguousarray(data.astronaut()[:320, 60:380])  # one face
-KEY = "a-key-of-enough-characters"
 CLOSE = 1e-3
 
 
@@ -63,9 +61,9 @@ def has_runtime() -> None:
 
 
 @pytest.fixture(scope="module")
-def address(easy: Path) -> Iterator[str]:
-    with serving(easy) as where:
-        yield where
+def address(easy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(easy, tmp_path_factory.mktemp("served"), "--workers", "1") as served:
+        yield served.url
 
 
 @pytest.fixture(scope="module")
@@ -264,8 +262,8 @@ def test_a_key_is_asked_for(easy: Path, browsers, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "face.png"), PICTURES["live"][:, :, ::-1])
     options = ("--api-key-file", str(tmp_path / "keys"))
     with (
-        serving(easy, *options, home=tmp_path) as where,
-        page_of(browsers("live"), where, expected="401") as page,
+        serving(easy, tmp_path / "run", *options, HOME=str(tmp_path)) as served,
+        page_of(browsers("live"), served.url, expected="401") as page,
     ):
         page.locator("#key-form").wait_for()
         keep(page, "key")
