@@ -83,7 +83,7 @@ export function drawHistory(canvas, band, points, unit) {
   }
   pen.fillStyle = css("--muted");
   pen.textAlign = "right";
-  for (const tick of [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999]) pen.fillText(String(tick), frame.left - 6, y(place(tick)) + 4);
+  for (const tick of TICKS) pen.fillText(String(tick), frame.left - 6, y(place(tick)) + 4);
   if (!points.length) return;
   const [first, last] = [points[0].at, points[points.length - 1].at];
   const x = (at) => (last > first ? frame.left + 5 + ((at - first) / (last - first)) * (frame.right - frame.left - 10) : (frame.left + frame.right) / 2);
@@ -93,7 +93,6 @@ export function drawHistory(canvas, band, points, unit) {
   if (last > first) pen.fillText(named(last, unit), frame.right, height - 5);
   line(pen, points.map((point) => (point.score === null ? null : [x(point.at), y(place(point.score))])));
 }
-
 
 const named = (at, unit) => (unit ? `${at.toFixed(1)}${unit}` : `frame ${at}`);
 
@@ -122,5 +121,5 @@ export function historyInWords(points, unit) {
   const [low, high] = [Math.min(...scores), Math.max(...scores)].map((score) => score.toFixed(3));
   const span = unit ? ` in ${(points[points.length - 1].at - points[0].at).toFixed(1)} s` : "";
   const gaps = missing ? `; no face in ${missing}` : "";
-  return `${points.length} frame${points.length > 1 ? "s" : ""}${span}: from ${low} to ${high}, last ${scores[scores.length - 1].toFixed(3)}${gaps}.`;
+  return `${points.length} frames${span}: from ${low} to ${high}, last ${scores[scores.length - 1].toFixed(3)}${gaps}.`;
 }
