@@ -34,6 +34,13 @@ def supervised_contrastive(
     return (per_anchor.masked_fill(count == 0, 0.0)).sum() / has_alike.sum().clamp(min=1)
 
 
+def separability(
+    features: Float[Tensor, "N D"], classes: Int[Tensor, "N"], temperature: float
+) -> Float[Tensor, ""]:
+    """L_sep on the scale of SA-FAS's code: the mean over the anchors times tau/0.07."""
+    return supervised_contrastive(features, classes, temperature) * (temperature / 0.07)
+
+
 def domain_means(
     values: Float[Tensor, "*K N"], domains: Int[Tensor, "N"], num_domains: int
 ) -> Float[Tensor, "*K E"]:

@@ -1,7 +1,7 @@
 """The seam between a method and the training loop."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -40,6 +40,11 @@ class StepOutput:
     logits: Float[Tensor, "N H"]
     risks: Float[Tensor, "E"]
     present: Bool[Tensor, "H"]
+
+    def plus(self, weight: float, **term: Float[Tensor, ""]) -> "StepOutput":
+        """With one more named term in the objective, times its weight."""
+        ((name, value),) = term.items()
+        return replace(self, total=self.total + weight * value, parts={**self.parts, name: value})
 
 
 class Method(nn.Module, ABC):
@@ -120,6 +125,24 @@ def by_domain(method: Method, batch: Batch, num_domains: int) -> OneHead:
     present = present_domains(batch.domains, num_domains)
     risks = domain_risks(logits[:, 0], batch.labels, batch.domains, num_domains)
     return OneHead(features, logits, mean_present(risks, present), risks, present)
+
+
+def own_heads(method: Method, batch: Batch) -> StepOutput:
+    """(1/E) sum_e R_e, each sample under the head of its own domain; a head without a sample counts 0."""
+    features, heads = method.backbone(batch.images), method.heads
+    risk, risks = heads.risk(features, batch.labels, batch.domains)
+    present = present_domains(batch.domains, heads.num_domains)
+    return StepOutput(risk, {"risk": risk}, features, heads(features), risks, present)
+
+
+def check_domains(method: Method, num_domains: int) -> None:
+    """Raises InputError when there are fewer domains than the method needs."""
+    if num_domains < method.least_domains:
+        raise InputError(
+            f"the method needs at least {method.least_domains} domains, not {num_domains}",
+            where=type(method).__name__,
+            remedy="Give it more source domains, or use the method erm.",
+        )
 
 
 def check_not_negative(config: object, *names: str) -> None:

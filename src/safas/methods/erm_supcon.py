@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from safas.batches import Batch
-from safas.losses import supervised_contrastive
+from safas.losses import separability
 from safas.methods.base import Method, StepOutput, check_not_negative, check_positive, pooled
 from safas.model import DomainHeads
 
@@ -51,10 +51,6 @@ class ErmSupCon(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R + lambda * (tau/0.07) * L_sep."""
-        made, temperature = pooled(self, batch), self.config.temperature
-        separability = supervised_contrastive(made.features, batch.classes, temperature) * (
-            temperature / 0.07
-        )
-        return made.output(
-            made.risk + self.config.contrastive_weight * separability, contrastive=separability
-        )
+        made, config = pooled(self, batch), self.config
+        contrastive = separability(made.features, batch.classes, config.temperature)
+        return made.output(made.risk + config.contrastive_weight * contrastive, contrastive=contrastive)

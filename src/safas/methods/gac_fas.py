@@ -34,7 +34,7 @@ import torch
 from torch import nn
 
 from safas.batches import Batch
-from safas.losses import present_domains, supervised_contrastive
+from safas.losses import present_domains, separability
 from safas.methods.ascent import TINY, Slope, displaced, length, statistics_held, taken_gradients
 from safas.methods.base import (
     Backward,
@@ -91,13 +91,9 @@ class GacFas(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R + lambda * (tau/0.07) * L_sep at the weights as they are."""
-        made, temperature = by_domain(self, batch, self.num_domains), self.config.temperature
-        separability = supervised_contrastive(made.features, batch.classes, temperature) * (
-            temperature / 0.07
-        )
-        return made.output(
-            made.risk + self.config.contrastive_weight * separability, contrastive=separability
-        )
+        made, config = by_domain(self, batch, self.num_domains), self.config
+        contrastive = separability(made.features, batch.classes, config.temperature)
+        return made.output(made.risk + config.contrastive_weight * contrastive, contrastive=contrastive)
 
     def gradients(self, batch: Batch, step: int, backward: Backward) -> StepOutput:
         """That of L; from `ascent_epoch` on, with the mean of R's gradients at the ascending points."""

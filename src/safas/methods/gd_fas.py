@@ -44,7 +44,14 @@ from torch.nn import functional
 from safas.batches import Batch
 from safas.errors import InputError
 from safas.losses import present_domains, supervised_contrastive
-from safas.methods.base import Method, StepOutput, by_domain, check_not_negative, check_positive
+from safas.methods.base import (
+    Method,
+    StepOutput,
+    by_domain,
+    check_domains,
+    check_not_negative,
+    check_positive,
+)
 from safas.model import DomainHeads
 
 
@@ -86,11 +93,7 @@ class GdFas(Method):
         steps_per_epoch: int,
     ) -> None:
         super().__init__()
-        if num_domains < self.least_domains:
-            raise InputError(
-                f"GD-FAS balances at least 2 domains, not {num_domains}",
-                remedy="Give it more source domains, or use the method erm.",
-            )
+        check_domains(self, num_domains)
         self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, 1), image_size
         self.config, self.num_domains = config, num_domains
 

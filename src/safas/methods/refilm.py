@@ -13,7 +13,7 @@ source validation chooses. Before `average_epoch` the weights themselves are eva
 Each part can be switched off: strength 0, contrastive_weight 0, alpha 1, averaged false.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -23,8 +23,15 @@ from torch.optim.swa_utils import AveragedModel
 
 from safas.batches import Batch, rng
 from safas.errors import InputError
-from safas.losses import present_domains, supervised_contrastive
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
+from safas.losses import separability
+from safas.methods.base import (
+    Method,
+    StepOutput,
+    check_domains,
+    check_not_negative,
+    check_positive,
+    own_heads,
+)
 from safas.model import DomainHeads, ScoringNet, mean_cosine
 from safas.refilming import refilmed
 
@@ -74,11 +81,7 @@ class Refilm(Method):
         steps_per_epoch: int,
     ) -> None:
         super().__init__()
-        if num_domains < self.least_domains:
-            raise InputError(
-                f"ReFilm aligns the hyperplanes of at least 2 domains, not {num_domains}",
-                remedy="Give it more source domains, or use the method erm.",
-            )
+        check_domains(self, num_domains)
         self.backbone, self.heads, self.image_size = backbone, DomainHeads(dim, num_domains), image_size
         self.config = config
         self.first_aligned_step = config.align_epoch * steps_per_epoch
@@ -90,19 +93,13 @@ class Refilm(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = (1/E) sum_e R_e + lambda * L_sep on the batch filmed again."""
-        images = refilmed(batch.images, self.config.strength, rng(self.seed, step))
-        features = self.backbone(images)
-        risk, risks = self.heads.risk(features, batch.labels, batch.domains)
-        total, parts = risk, {"risk": risk}
-        if self.config.contrastive_weight > 0:
-            tau = self.config.temperature
-            separability = (
-                supervised_contrastive(features, batch.classes, tau) * tau / 0.07
-            )  # the code's scale
-            total = risk + self.config.contrastive_weight * separability
-            parts = {**parts, "contrastive": separability}
-        present = present_domains(batch.domains, self.heads.num_domains)
-        return StepOutput(total, parts, features, self.heads(features), risks, present)
+        config = self.config
+        images = refilmed(batch.images, config.strength, rng(self.seed, step))
+        made = own_heads(self, replace(batch, images=images))
+        if config.contrastive_weight == 0:
+            return made
+        contrastive = separability(made.features, batch.classes, config.temperature)
+        return made.plus(config.contrastive_weight, contrastive=contrastive)
 
     def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
         """The projection, then the mean. Returns the mean pairwise cosine of the heads before the projection."""

@@ -27,8 +27,15 @@ from torch import Tensor, nn
 
 from safas.batches import Batch
 from safas.errors import InputError
-from safas.losses import present_domains, supervised_contrastive
-from safas.methods.base import Method, StepOutput, check_not_negative, check_positive
+from safas.losses import separability, supervised_contrastive
+from safas.methods.base import (
+    Method,
+    StepOutput,
+    check_domains,
+    check_not_negative,
+    check_positive,
+    own_heads,
+)
 from safas.model import Aligned, DomainHeads, ScoreRule, ScoringNet, mean_cosine
 
 Scaling = Literal["code", "paper"]
@@ -79,34 +86,18 @@ class SaFas(Method):
         steps_per_epoch: int,
     ) -> None:
         super().__init__()
-        if num_domains < self.least_domains:
-            raise InputError(
-                f"SA-FAS aligns the hyperplanes of at least 2 domains, not {num_domains}",
-                remedy="Give it more source domains, or use the method erm.",
-            )
+        check_domains(self, num_domains)
         self.backbone, self.image_size = backbone, image_size
         self.heads = DomainHeads(dim, max(num_domains, config.least_heads))
         self.config, self.first_aligned_step = config, config.align_epoch * steps_per_epoch
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = (1/E) sum_e R_e + lambda * L_sep, each sample under the head of its own domain."""
-        features = self.backbone(batch.images)
-        risk, risks = self.heads.risk(features, batch.labels, batch.domains)
-        total, parts = risk, {"risk": risk}
-        if self.config.contrastive_weight > 0:
-            separability = scaled_separability(features, batch, self.config)
-            total, parts = (
-                risk + self.config.contrastive_weight * separability,
-                {**parts, "contrastive": separability},
-            )
-        return StepOutput(
-            total=total,
-            parts=parts,
-            features=features,
-            logits=self.heads(features),
-            risks=risks,
-            present=present_domains(batch.domains, self.heads.num_domains),
-        )
+        made, config = own_heads(self, batch), self.config
+        if config.contrastive_weight == 0:
+            return made
+        contrastive = scaled_separability(made.features, batch, config)
+        return made.plus(config.contrastive_weight, contrastive=contrastive)
 
     def after_step(self, step: int) -> dict[str, Float[Tensor, ""]]:
         """The projection, from `align_epoch` on. Returns the mean pairwise cosine of the heads before it."""
@@ -125,5 +116,6 @@ def scaled_separability(
     features: Float[Tensor, "N D"], batch: Batch, config: SaFasConfig
 ) -> Float[Tensor, ""]:
     """L_sep under the paper's or the code's scaling."""
-    mean = supervised_contrastive(features, batch.classes, config.temperature)
-    return mean * (len(batch.classes) if config.scaling == "paper" else config.temperature / 0.07)
+    if config.scaling == "paper":
+        return supervised_contrastive(features, batch.classes, config.temperature) * len(batch.classes)
+    return separability(features, batch.classes, config.temperature)
