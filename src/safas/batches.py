@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,7 +18,6 @@ from safas.errors import InputError, MediaError
 from safas.table import CROPS, HOW_MADE, is_live, read_table
 
 Sampling = Literal["plain", "balanced"]
-SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 READERS = 4  # threads that decode PNGs; OpenCV lets go of the interpreter meanwhile
 
 
