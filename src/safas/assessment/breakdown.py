@@ -9,7 +9,7 @@ from safas.assessment.calibration import are_probabilities, ece
 from safas.assessment.intervals import SMALL, WIDE, Cell
 from safas.assessment.presentations import known
 from safas.assessment.resampling import counted
-from safas.assessment.scored import scored
+from safas.assessment.scored import parts, scored
 from safas.assessment.uncertainty import Bootstrap, interval, replicates
 from safas.errors import InputError
 from safas.metrics import FloatArray
@@ -26,10 +26,8 @@ def breakdown(table: pl.DataFrame, column: str, plan: Bootstrap, thresholds: Flo
         known_ones = ", ".join(name for name in table.columns if name not in ("row", "person", "score"))
         raise InputError("no such column to break down by", where=column, remedy=f"There are: {known_ones}.")
     named = table.with_columns(pl.col(column).cast(pl.String).fill_null("not said").alias("_group"))
-    parts = sorted(
-        named.partition_by("_group", as_dict=True).items(), key=lambda item: (-len(item[1]), item[0])
-    )
-    return {"rule": RULE, "groups": [_group(str(key[0]), part, plan, thresholds) for key, part in parts]}
+    groups = sorted(parts(named, "_group").items(), key=lambda item: -len(item[1]))
+    return {"rule": RULE, "groups": [_group(name, part, plan, thresholds) for name, part in groups]}
 
 
 def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
@@ -38,7 +36,10 @@ def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArra
     species = rates.attack_cells(rows, plan.threshold)
     rates.add_auc(species, data)
     pooled, bpcer = rates.accepted_cell(attacks, plan.threshold), rates.rejected_cell(lives, plan.threshold)
-    _add_bootstrap(rows, {"apcer_pooled": pooled, "bpcer": bpcer}, species, plan, thresholds)
+    if thresholds is not None and data.complete and known(rows) and rows["person"].n_unique() > 1:
+        found = replicates(counted(rows, plan.threshold), thresholds, plan)
+        of_species = {f"species/{kind}": one for kind, one in species.items()}
+        _add_bootstrap({"apcer_pooled": pooled, "bpcer": bpcer, **of_species}, found)
     worst = rates.worst(species)
     both = [pooled["rate"], bpcer["rate"]]
     return {
@@ -58,17 +59,8 @@ def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArra
     }
 
 
-def _add_bootstrap(
-    rows: pl.DataFrame,
-    cells: dict[str, Cell],
-    species: dict[str, Cell],
-    plan: Bootstrap,
-    thresholds: FloatArray | None,
-) -> None:
-    if thresholds is None or not scored(rows).complete or not known(rows) or rows["person"].n_unique() < 2:
-        return
-    found = replicates(counted(rows, plan.threshold), thresholds, plan)
-    for name, one in [*cells.items(), *((f"species/{name}", one) for name, one in species.items())]:
+def _add_bootstrap(cells: dict[str, Cell], found: dict[str, FloatArray]) -> None:
+    for name, one in cells.items():
         if name in found:
             one["bootstrap"] = interval(found[name])
 

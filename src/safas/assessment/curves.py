@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from safas.assessment.operating import rejecting
-from safas.assessment.scored import Scored, below
+from safas.assessment.scored import Scored, below, parts
 from safas.metrics import FloatArray, IntArray
 
 MAX_POINTS = 2000
@@ -50,19 +50,15 @@ def histograms(rows: pl.DataFrame) -> Json | None:
     kinds = rows.with_columns(
         pl.when(pl.col("label") == "live").then(pl.lit("live")).otherwise("attack").alias("of")
     )
-    named = kinds.partition_by("of", as_dict=True)
-    species = {str(key[0]): _counts(part, edges) for key, part in sorted(named.items())}
+    species = {name: _counts(part, edges) for name, part in parts(kinds, "of").items()}
     live = {"live": species.pop("live", [0] * BINS)}
     return {"edges": edges.tolist(), "species": live | species, "domains": _by_domain(rows, edges)}
 
 
 def _by_domain(rows: pl.DataFrame, edges: FloatArray) -> Json:
-    parts = rows.filter(pl.col("domain").is_not_null()).partition_by("domain", as_dict=True)
     return {
-        str(key[0]): {
-            label: _counts(part.filter(pl.col("label") == label), edges) for label in ("live", "spoof")
-        }
-        for key, part in sorted(parts.items())
+        name: {label: _counts(part.filter(pl.col("label") == label), edges) for label in ("live", "spoof")}
+        for name, part in parts(rows.drop_nulls("domain"), "domain").items()
     }
 
 

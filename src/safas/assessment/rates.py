@@ -12,7 +12,7 @@ from safas import metrics
 from safas.assessment.intervals import Cell, cell
 from safas.assessment.operating import OperatingPoint, threshold_of
 from safas.assessment.presentations import known
-from safas.assessment.scored import Scored, below
+from safas.assessment.scored import Scored, below, parts
 
 BPCER_AT = (0.1, 0.05, 0.01)  # BPCER10, BPCER20, BPCER100
 
@@ -21,9 +21,8 @@ Json = dict[str, Any]
 
 def attack_cells(table: pl.DataFrame, threshold: float) -> dict[str, Cell]:
     """APCER of each species (names sorted) as a cell with what docs/report.md adds to it."""
-    parts = table.filter(pl.col("label") == "spoof").partition_by("attack", as_dict=True)
-    named = {str(key[0]): part for key, part in parts.items()}
-    return {name: _species(named[name], threshold) for name in sorted(named)}
+    attacks = parts(table.filter(pl.col("label") == "spoof"), "attack")
+    return {name: _species(part, threshold) for name, part in attacks.items()}
 
 
 def _species(part: pl.DataFrame, threshold: float) -> Cell:

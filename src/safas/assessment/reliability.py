@@ -1,6 +1,6 @@
 """The report's part on probabilities: maps fitted on dev, what they change on test, and reliability by domain."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from safas.assessment import calibration
 from safas.assessment.calibration import BINS, Platt, Temperature, are_probabilities, bin_of
 from safas.assessment.intervals import clopper_pearson
 from safas.assessment.presentations import Presentations
+from safas.assessment.scored import parts
 from safas.metrics import FloatArray
 from safas.table import is_live
 
@@ -22,7 +23,7 @@ def calibrated(test: pl.DataFrame, by: Presentations | None) -> tuple[Json | Non
 
     The first is None without dev rows of both labels; the second where nothing makes probabilities of the scores.
     """
-    test, dev = _answered(test), None if by is None else _answered(by.table)
+    test, dev = test.drop_nulls("score"), None if by is None else by.table.drop_nulls("score")
     both = [test] if dev is None else [test, dev]
     plain = all(are_probabilities(rows["score"].to_numpy()) for rows in both if len(rows))
     maps: dict[str, Map] = {"as given": np.asarray} if plain else {}
@@ -55,13 +56,14 @@ def _fitted(dev: pl.DataFrame, plain: bool) -> tuple[Temperature | None, Platt]:
 
 def _errors(rows: pl.DataFrame, to: Map) -> Json:
     domains = {
-        name: calibration.errors(to(part["score"].to_numpy()), is_live(part)) for name, part in _domains(rows)
+        name: calibration.errors(to(part["score"].to_numpy()), is_live(part))
+        for name, part in parts(rows.drop_nulls("domain"), "domain").items()
     }
     return {**calibration.errors(to(rows["score"].to_numpy()), is_live(rows)), "domains": domains}
 
 
 def _reliability(rows: pl.DataFrame, name: str, to: Map) -> Json:
-    groups = [("all", rows), *_domains(rows)]
+    groups = [("all", rows), *parts(rows.drop_nulls("domain"), "domain").items()]
     return {"map": name, "bins": BINS, "groups": [_group(title, part, to) for title, part in groups]}
 
 
@@ -85,12 +87,3 @@ def _group(name: str, rows: pl.DataFrame, to: Map) -> Json:
         if n
     ]
     return {"name": name, "n": len(rows), "ece": calibration.ece(p, live), "bins": bins}
-
-
-def _domains(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    parts = rows.filter(pl.col("domain").is_not_null()).partition_by("domain", as_dict=True)
-    yield from ((str(key[0]), part) for key, part in sorted(parts.items()))
-
-
-def _answered(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.drop_nulls("score")

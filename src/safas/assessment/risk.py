@@ -10,6 +10,7 @@ from safas.assessment.calibration import DENY, PASS, UNSURE, Decision
 from safas.assessment.decision import Side, decide, needed, own_live_threshold, supportable
 from safas.assessment.intervals import LEVEL, cell
 from safas.assessment.presentations import Presentations, known
+from safas.assessment.scored import parts
 from safas.errors import InputError
 
 ASSUMPTIONS = (
@@ -172,8 +173,8 @@ def _deny_words(made: Decision, lives: Side, risks: Risks, percent: str) -> str:
 def _on_test(made: Decision, test: pl.DataFrame) -> list[Json]:
     answered = test.drop_nulls("score")
     lives = answered.filter(pl.col("label") == "live")
-    parts = answered.filter(pl.col("label") == "spoof").partition_by("attack", as_dict=True)
-    named = [("bona fide", lives), *((str(key[0]), part) for key, part in sorted(parts.items()))]
+    attacks = parts(answered.filter(pl.col("label") == "spoof"), "attack")
+    named = [("bona fide", lives), *attacks.items()]
     return [_counts(name, rows, made) for name, rows in named]
 
 

@@ -44,9 +44,14 @@ def scored(rows: pl.DataFrame) -> Scored:
     """From the columns label, attack, score; rows without a score are left out."""
     rows = rows.select("label", "attack", "score").drop_nulls("score").sort("score")
     live = rows.filter(pl.col("label") == "live")["score"].to_numpy()
-    parts = rows.filter(pl.col("label") != "live").partition_by("attack", as_dict=True)
-    species = {str(key[0]): part["score"].to_numpy() for key, part in parts.items()}
-    return Scored(live, {name: species[name] for name in sorted(species)})
+    attacks = parts(rows.filter(pl.col("label") != "live"), "attack")
+    return Scored(live, {name: part["score"].to_numpy() for name, part in attacks.items()})
+
+
+def parts(rows: pl.DataFrame, column: str) -> dict[str, pl.DataFrame]:
+    """The rows of each value of a column (of text, none null), the values sorted."""
+    found = rows.partition_by(column, as_dict=True)
+    return {str(key[0]): part for key, part in sorted(found.items(), key=lambda item: item[0])}
 
 
 def below(rising: FloatArray, threshold: ArrayLike) -> np.ndarray:

@@ -12,6 +12,7 @@ import polars as pl
 
 from safas.assessment import rates
 from safas.assessment.intervals import cell
+from safas.assessment.scored import parts
 from safas.errors import InputError
 
 MATCHER = "matcher_score"  # column: higher = more alike the enrolled person
@@ -38,10 +39,9 @@ def full_system(table: pl.DataFrame, threshold: float, matcher_threshold: float)
     table = table.with_columns(passed.fill_null(False).alias("_in"))
     lives = table.filter(pl.col("label") == "live")
     frr = cell(int((~lives["_in"]).sum()), len(lives), subjects=rates.subjects(lives))
-    parts = table.filter(pl.col("label") == "spoof").partition_by("attack", as_dict=True)
     species = {
-        str(key[0]): cell(int(part["_in"].sum()), len(part), subjects=rates.subjects(part))
-        for key, part in sorted(parts.items())
+        name: cell(int(part["_in"].sum()), len(part), subjects=rates.subjects(part))
+        for name, part in parts(table.filter(pl.col("label") == "spoof"), "attack").items()
     }
     for one in species.values():
         one["riapar"] = None if frr["rate"] is None else one["rate"] + frr["rate"]
