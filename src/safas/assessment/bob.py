@@ -16,7 +16,7 @@ def is_four_columns(text: str) -> bool:
     """Whether the first line that is no comment has four fields between blanks, the last a number."""
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     fields = first.split()
-    return len(fields) == _COLUMNS and not set(",;") & set(first) and _number(fields[-1]) is not None
+    return len(fields) == _COLUMNS and not set(",;") & set(first) and is_number(fields[-1])
 
 
 def four_columns(text: str, where: str) -> pl.DataFrame:
@@ -44,8 +44,10 @@ def _species(real: str) -> str | None:
     return kind or None
 
 
-def _number(text: str) -> float | None:
+def is_number(text: str) -> bool:
+    """Whether Python reads it as one; nan and inf are some."""
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return None
+        return False
+    return True

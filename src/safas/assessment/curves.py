@@ -37,11 +37,9 @@ def curves(data: Scored, marked: Mapping[str, float]) -> Json | None:
     }
 
 
-def histograms(rows: pl.DataFrame) -> Json | None:
-    """Counts by species and by domain in the same bins from the lowest to the highest score."""
+def histograms(rows: pl.DataFrame) -> Json:
+    """Counts by species and by domain in the same bins from the lowest to the highest score; one is there at least."""
     rows = rows.drop_nulls("score")
-    if rows.is_empty():
-        return None
     scores = rows["score"].to_numpy()
     low, high = float(scores.min()), float(scores.max())
     if low >= 0 and high <= 1:

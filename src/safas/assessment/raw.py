@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from safas.assessment.bob import four_columns, is_four_columns
+from safas.assessment.bob import four_columns, is_four_columns, is_number
 from safas.errors import InputError, TableError
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
@@ -82,7 +82,7 @@ def _text(data: bytes, path: Path) -> str:
 def _csv(text: str, path: Path) -> pl.DataFrame:
     header = text.lstrip("\r\n").splitlines()[0]
     separator = max(_SEPARATORS, key=header.count)
-    if all(_is_number(name) or not name.strip() for name in header.split(separator)):
+    if all(is_number(name) or not name.strip() for name in header.split(separator)):
         raise TableError(
             "the first line must name the columns",
             where=str(path),
@@ -116,14 +116,6 @@ def _named(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     if twice:
         raise TableError(f"the column {twice[0]!r} stands there twice", where=str(path))
     return table.rename(dict(zip(table.columns, names, strict=True)))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _first(error: Exception) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from safas.assessment import resampling
+from safas.assessment.intervals import LEVEL
 from safas.assessment.operating import OperatingPoint
 from safas.assessment.rates import BPCER_AT
 from safas.assessment.resampling import Counted, Draws
 from safas.metrics import FloatArray
 
-LEVEL = 0.95
 _TEST, _DEV = 0, 1  # streams of random numbers: what is drawn of dev must not follow what is drawn of test
 
 Interval = list[float] | None
