@@ -159,6 +159,17 @@ def test_a_runs_own_scores_need_nothing_else(tmp_path: Path, run: Callable[..., 
     assert "epoch 1: stated" in report["data"]["test"]["chosen"]
 
 
+def test_a_column_added_to_a_runs_scores_breaks_the_rates_down(
+    tmp_path: Path, run: Callable[..., tuple[Any, str]]
+) -> None:
+    device = pl.when(pl.col("subject").str.ends_with("1")).then(pl.lit("phone")).otherwise(pl.lit("tablet"))
+    scores = run_scores(0.0).with_columns(device.alias("device"))
+    scores.write_parquet(tmp_path / "scores.parquet")
+    report, _ = run(tmp_path, "--by", "device")
+    counts = {one["name"]: one["live"] + one["attacks"] for one in report["breakdowns"]["device"]["groups"]}
+    assert counts == dict(scores.filter(role="target", epoch=2)["device"].value_counts().iter_rows())
+
+
 def test_every_option_at_once(tmp_path: Path, run: Callable[..., tuple[Any, str]]) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     for folder, shift in ((one, 0.0), (other, 0.1)):

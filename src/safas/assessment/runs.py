@@ -41,7 +41,7 @@ def _part(rows: pl.DataFrame, file: str, sha256: str, chosen: str) -> Presentati
         raise TableError(f"nothing scored as {chosen}", where=file)
     person = pl.concat_str("dataset", "subject", separator="\n")
     named = rows.with_columns(person.alias("person"), pl.col("row").cast(pl.Int64))
-    further = [name for name in ("split", "role", "epoch") if name in rows.columns]
+    further = [name for name in rows.columns if name not in COLUMNS]
     table = named.select(*(pl.col(name).cast(kind) for name, kind in COLUMNS.items()), *further)
     columns = tuple(name for name in rows.columns if name != "row")
     return Presentations(table, file, sha256, len(rows), columns=columns, chosen=chosen)
