@@ -10,7 +10,6 @@ of APCER, BPCER, HTER and AUC, the threshold derived anew in every replicate. Th
 """
 
 import json
-import platform
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from machine import machine
 from safas.assessment import rates, resampling, uncertainty
 from safas.assessment.assess import EER, Inputs, Settings, assess
 from safas.assessment.curves import curves
@@ -32,7 +32,6 @@ from safas.assessment.operating import threshold_of
 from safas.assessment.presentations import Presentations
 from safas.assessment.reading import read
 from safas.assessment.uncertainty import Bootstrap
-from safas.parallel import cores
 
 SPECIES = ("print", "cut", "replay", "mask")
 PEOPLE = 2000
@@ -115,15 +114,6 @@ def whole_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def check(plain: dict[str, Any], ours: dict[str, Any], tolerance: float) -> None:
     """Both ways must find the same."""
     for name, value in plain.items():
@@ -135,7 +125,7 @@ def main() -> int:
     count, replicates, rounds = (
         int(sys.argv[i]) if len(sys.argv) > i else default for i, default in ((1, 1_000_000), (2, 20), (3, 5))
     )
-    print(f"{processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}")
+    print(machine())
     print(
         ", ".join(f"{name} {version(name)}" for name in ("safas", "numpy", "scipy", "polars", "scikit-learn"))
     )

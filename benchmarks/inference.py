@@ -9,7 +9,6 @@ medians are printed, with the quartiles; ratios are of medians.
 """
 
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -25,10 +24,10 @@ import torch
 from skimage import data
 
 import safas
+from machine import machine
 from safas.batches import CropStore
 from safas.benchmark import prepared_samples
 from safas.model import ScoringNet
-from safas.parallel import cores
 from safas.training import load_scorer
 
 SIZES = ((640, 480), (1920, 1080))
@@ -41,7 +40,7 @@ PACKAGES = ("safas", "onnxruntime", "torch", "opencv-python-headless", "av", "nu
 def main(bundle: Path, run: Path, prepared: Path, rounds: int = 60) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    print(f"{_processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}")
+    print(machine())
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
     print(f"1 thread; load when it began: {os.getloadavg()[0]:.1f}; {rounds} rounds")
     ways = {name: safas.Predictor(bundle, precision=name) for name in ("fp32", "int8")}
@@ -116,14 +115,6 @@ def _clip(path: Path, width: int, height: int) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     return path
-
-
-def _processor() -> str:
-    """As /proc/cpuinfo names it, without what varies between machines of a kind."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

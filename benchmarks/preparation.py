@@ -11,7 +11,6 @@ the spread. Times include starting the processes and joining the Ray cluster, bu
 
 import functools
 import os
-import platform
 import shutil
 import statistics
 import sys
@@ -30,9 +29,9 @@ import polars as pl
 from ray.cluster_utils import Cluster
 from skimage import data
 
+from machine import machine
 from safas.cluster import each_on_ray
 from safas.faces import Box, square_crop, yunet_weights
-from safas.parallel import cores
 from safas.prepare import Engine, PrepareConfig, prepare
 from safas.table import SAMPLES
 
@@ -118,20 +117,11 @@ def rates(root: Path, ways: Mapping[str, Callable[[Path, Path], int]], rounds: i
     return measured
 
 
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     packages = ("safas", "av", "opencv-python-headless", "numpy", "ray")
-    print(f"{processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}")
+    print(machine())
     print(", ".join(f"{name} {version(name)}" for name in packages))
     print(f"OpenCV threads: {cv2.getNumThreads()} in the plain way, 1 in each of several processes")
     print(f"load when it began: {os.getloadavg()[0]:.1f}; {count} clips of each size, {rounds} rounds")

@@ -1,0 +1,15 @@
+"""On what a benchmark runs: the first line that each of them prints."""
+
+import platform
+from pathlib import Path
+
+from safas.parallel import cores
+
+
+def machine() -> str:
+    """Processor (by name where Linux tells it), usable cores, system, Python."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
