@@ -182,6 +182,16 @@ def test_another_detector_is_refused(bundle: Path, tmp_path: Path, monkeypatch: 
         safas.Predictor(copy)
 
 
+def test_a_detector_that_is_changed_later_is_not_used(bundle: Path, tmp_path: Path) -> None:
+    """The bytes that were checked are those that every thread's detector is made of, also one that begins later."""
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    predictor = safas.Predictor(copy)
+    wanted = predictor(PHOTO).score
+    (copy / "face_detector.onnx").write_bytes(b"something else")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(predictor, PHOTO).result().score == wanted
+
+
 def test_what_a_predictor_cannot_have(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no NoSuchProvider"):
         safas.Predictor(bundle, providers=["NoSuchProvider"])

@@ -122,21 +122,22 @@ def _resized(square: Image, size: int) -> Image:
 class YuNet:
     """The YuNet detector through OpenCV. Not shared between threads.
 
-    `weights`: an ONNX file; by default `yunet_weights()`. Raises InputError when the file is no such network.
+    `weights`: an ONNX file or its bytes; by default `yunet_weights()`. Raises InputError when that is no such network.
     """
 
     sure = 0.9  # no face lying or on its head got more than 0.895 in 120 simulated clips; 43 % of upright ones do
 
-    def __init__(self, weights: Path | None = None, *, min_score: float = 0.6) -> None:
-        path = weights or yunet_weights()
+    def __init__(self, weights: Path | bytes | None = None, *, min_score: float = 0.6) -> None:
+        given = weights or yunet_weights()
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it warns of a default of its own
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), min_score)
-        except cv2.error as error:
+            network = np.frombuffer(given if isinstance(given, bytes) else given.read_bytes(), np.uint8)
+            self._network = cv2.FaceDetectorYN.create("onnx", network, network[:0], (320, 320), min_score)
+        except (cv2.error, OSError) as error:
             raise InputError(
                 "not a YuNet network that OpenCV can load",
-                where=str(path),
+                where="bytes" if isinstance(given, bytes) else str(given),
                 remedy=f"Set {YUNET_ENV} to a copy of {YUNET_URL}.",
             ) from error
         finally:

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from safas.camera import camera_frames
 from safas.clip import Detector, all_faces_of_clip, same_face, turned
 from safas.detectors import DETECTORS
 from safas.errors import BundleError, InputError
-from safas.faces import Face, Image, face_crop
+from safas.faces import Face, Image, YuNet, face_crop
 from safas.familiarity import Clusters
 from safas.media import evenly_spaced, middles
 from safas.policy import fused, judged
@@ -82,7 +83,7 @@ class Predictor:
         names = tuple(cluster.domain for cluster in clusters)
         self._clusters = Clusters.from_bytes(opened.files[CLUSTERS], names, str(opened.folder))
         self._session = _session(opened, self.model, threads, providers)
-        self._weights = _detector_weights(opened)
+        self._new_detector = _detector(opened)
         self._own = threading.local()  # detectors: they are not shared between threads
         self._detector()  # a bad one must come to light now
 
@@ -170,8 +171,7 @@ class Predictor:
 
     def _detector(self) -> Detector:
         if not hasattr(self._own, "detector"):
-            _, load = DETECTORS[self.bundle.crop.detector]
-            self._own.detector = load(self._weights)
+            self._own.detector = self._new_detector()
         detector: Detector = self._own.detector
         return detector
 
@@ -248,12 +248,12 @@ def _session(
         raise BundleError(f"not a network ({first})", where=str(opened.folder / model.file)) from error
 
 
-def _detector_weights(opened: OpenBundle) -> Path:
-    """The bundle's own detector, or this machine's; raises BundleError when that is another one."""
+def _detector(opened: OpenBundle) -> Callable[[], Detector]:
+    """Makes the bundle's own detector, or this machine's; raises BundleError when that is another one."""
     crop = opened.contract.crop
-    if DETECTOR in opened.files:
-        return opened.folder / DETECTOR
-    find, _ = DETECTORS[crop.detector]
+    if DETECTOR in opened.files:  # only YuNet's file is ever in a bundle
+        return partial(YuNet, opened.files[DETECTOR])
+    find, load = DETECTORS[crop.detector]
     path = find()
     if crop.detector_sha256 not in (None, sha256(path.read_bytes())):
         raise BundleError(
@@ -261,4 +261,4 @@ def _detector_weights(opened: OpenBundle) -> Path:
             where=str(path),
             remedy=f"Get the file with SHA-256 {crop.detector_sha256}.",
         )
-    return path
+    return partial(load, path)
