@@ -1,11 +1,14 @@
 """The terms of the objectives against hand-worked cases and another library."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from pytorch_metric_learning.losses import SupConLoss
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from safas import losses
 from safas.losses import (
     domain_means,
     domain_risks,
@@ -47,6 +50,67 @@ def test_equals_pytorch_metric_learning(temperature: float) -> None:
     (their_gradient,) = torch.autograd.grad(theirs, features)
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(our_gradient, their_gradient)
+
+
+@pytest.mark.parametrize(
+    "whole", [3, 6, 16]
+)  # blocks of one anchor, of two with one over, of fifteen and two
+def test_blocks_of_anchors_equal_pytorch_metric_learning(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients of the other library, which holds all pairs; a second backward pass gives the same."""
+    features = torch.randn(
+        17, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    ).requires_grad_()
+    classes = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5])
+    theirs = SupConLoss(0.1)(features, classes)
+    (their_gradient,) = torch.autograd.grad(theirs, features)
+    monkeypatch.setattr(losses, "WHOLE", whole)
+    ours = supervised_contrastive(features, classes, 0.1)
+    torch.testing.assert_close(ours, theirs)
+    for _ in range(2):
+        (our_gradient,) = torch.autograd.grad(ours, features, retain_graph=True)
+        torch.testing.assert_close(our_gradient, their_gradient)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers in one array that any operation makes, those of the backward pass too."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(one, torch.Tensor):
+                self.numbers = max(self.numbers, one.numel())
+        return made
+
+
+def largest(loss: Any, rows: int) -> tuple[int, int]:
+    """(largest array, numbers kept for the backward pass) of a loss of so many features of 4 numbers."""
+    features = torch.randn(rows, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    kept: dict[int, int] = {}
+    with Largest() as seen:
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: kept.update({t.data_ptr(): t.numel()}) or t, lambda t: t
+        ):
+            made = loss(features, torch.arange(rows) % 3, 0.1)
+        made.backward()
+    return seen.numbers, sum(kept.values())
+
+
+def test_the_memory_of_blocks_does_not_grow_with_the_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 rows are 65,536 pairs. In blocks of 32^2 pairs no array is larger than these or the features' 1,024."""
+    assert largest(supervised_contrastive, 256)[0] == 256**2
+    monkeypatch.setattr(losses, "WHOLE", 32)
+    most, kept = largest(supervised_contrastive, 256)
+    assert most == 1024
+    assert kept <= 20 * 1024
+
+
+def test_sorted_triplets_hold_pairs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 rows are 262,144 triplets and 4,096 pairs; the running sums begin with a 0: 64 * 65."""
+    assert largest(triplet, 64)[0] == 64**3
+    monkeypatch.setattr(losses, "TRIPLETS_WHOLE", 63)
+    assert largest(triplet, 64)[0] == 64 * 65
 
 
 def test_perfect_separation_has_the_closed_form() -> None:
@@ -122,8 +186,12 @@ def test_triplets_of_four_points_by_hand() -> None:
     assert float(loss) == pytest.approx(0.582362, abs=2e-6)
 
 
-def test_triplets_equal_the_definition_and_have_gradients_where_points_coincide() -> None:
+@pytest.mark.parametrize("whole", [0, 9])  # sorted; all written out
+def test_triplets_equal_the_definition_and_have_gradients_where_points_coincide(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One triplet at a time; samples 0 and 1 are the same point."""
+    monkeypatch.setattr(losses, "TRIPLETS_WHOLE", whole)
     z = torch.nn.functional.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(2)), dim=1)
     z[1] = z[0]
     classes = torch.tensor([0, 0, 1, 1, 1, 2, 2, 3, 0])
@@ -142,3 +210,21 @@ def test_triplets_equal_the_definition_and_have_gradients_where_points_coincide(
     assert features.grad is not None
     assert features.grad.isfinite().all()
     assert triplet(z, torch.zeros(9, dtype=torch.long), 0.2) == 0
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3, 3.0])  # few, some and all unsatisfied
+def test_sorted_triplets_have_the_gradient_of_those_written_out(
+    margin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = torch.randn(
+        40, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64
+    ).requires_grad_()
+    classes = torch.randint(0, 4, (40,), generator=torch.Generator().manual_seed(6))
+    classes[0] = 9  # alone in its class
+    whole = triplet(features, classes, margin)
+    monkeypatch.setattr(losses, "TRIPLETS_WHOLE", 39)
+    by_order = triplet(features, classes, margin)
+    torch.testing.assert_close(by_order, whole)
+    (wanted,), (found,) = (torch.autograd.grad(loss, features) for loss in (whole, by_order))
+    torch.testing.assert_close(found, wanted)
+    assert triplet(features, torch.arange(40), margin) == 0
