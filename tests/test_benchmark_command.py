@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import official
@@ -11,7 +12,11 @@ import toy
 from cellwork import QUICK
 from safas.cell_index import read_cells
 from safas.cli import main
+from safas.evaluation import RUN_SCORES
 from safas.grid_file import read_grid
+from safas.metrics import eer, hter
+from safas.protocols import SOURCE_DEV, TARGET
+from safas.table import is_live, read_table
 from safas.training.config import PRESETS
 from test_cells import spoil
 
@@ -48,6 +53,11 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+def parts(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Those of source validation and those of the target."""
+    return scores.filter(role=SOURCE_DEV), scores.filter(role=TARGET)
+
+
 def test_a_grid_is_listed_run_and_listed_again(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +76,12 @@ def test_a_grid_is_listed_run_and_listed_again(
     assert read_cells(runs).select("name", "seed", "state").rows() == [
         ("ERM", 0, "done"), ("slower", 0, "done"), ("slower", 1, "done"),
     ]  # fmt: skip
+    scores = read_table(runs / "scores.parquet", RUN_SCORES)
+    for row in read_cells(runs).iter_rows(named=True):  # what is kept of a cell is enough for its number
+        of = scores.filter(run=row["run"])
+        dev, target = ({"scores": r["score"].to_numpy(), "live": is_live(r)} for r in parts(of))
+        assert of["epoch"].n_unique() == 1
+        assert hter(**target, threshold=eer(**dev)[1]) == pytest.approx(row["hter"])
     page = (runs / "benchmark.md").read_text()
     assert "slower" in page
     assert "--grid" in page

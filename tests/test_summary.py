@@ -87,11 +87,31 @@ def test_every_measured_table_says_simulated_if_it_is(outcomes: list[Outcome], t
     assert not any("imulated" in table.caption + table.note for table in real)
 
 
-def test_a_variant_stands_under_its_own_name_beside_its_method(tmp_path: Path) -> None:
-    plain = many.outcome(tmp_path, "x->y", "sa-fas")
-    variant = many.outcome(tmp_path, "x->y", "sa-fas", shift=1.0, name="SA-FAS without SupCon")
-    rows = summary([plain, variant], simulated=False)[0].groups[0].rows
-    assert [row[0].text for row in rows] == ["SA-FAS", "SA-FAS without SupCon"]
+def test_variants_stand_beside_their_method_in_a_section_of_their_own(tmp_path: Path) -> None:
+    """A variant takes no rank and no place among the methods; where its method did not run, it is one of them."""
+    plain = many.grid(tmp_path, ("x->y", "y->x"), ("erm", "sa-fas"), (0, 1))
+    variants = [
+        many.outcome(tmp_path, protocol, "sa-fas", seed, shift=1.0, name="SA-FAS without SupCon")
+        for seed in (0, 1)
+        for protocol in ("x->y", "y->x")
+    ]
+    told = {
+        section.title: section
+        for section in sections(gather(plain + variants, replicates=20), simulated=True)
+    }
+    methods = told["Error on the unseen domain"].tables[0]
+    beside, difference, *_ = told["Variants of SA-FAS"].tables
+    assert [row[0].text for row in methods.groups[0].rows] == ["ERM", "SA-FAS"]
+    assert [row[0].text for row in beside.groups[0].rows] == ["SA-FAS", "SA-FAS without SupCon"]
+    texts = [
+        [cell.words() for cell in table.groups[0].rows[row]] for table, row in ((methods, 1), (beside, 0))
+    ]
+    assert texts[0] == texts[1]
+    assert difference.caption.startswith("Difference to SA-FAS, mean over the protocols")
+    assert [row[0].text for row in difference.groups[0].rows] == ["SA-FAS without SupCon"]
+    assert not [t for t in told["Variants of SA-FAS"].tables if "rank" in t.caption]
+    alone = summary([o for o in plain if o.method == "erm"] + variants, simulated=True)[0]
+    assert [row[0].text for row in alone.groups[0].rows] == ["ERM", "SA-FAS without SupCon"]
 
 
 def test_failures_are_printed_where_the_number_would_stand(tmp_path: Path) -> None:

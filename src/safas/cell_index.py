@@ -1,4 +1,4 @@
-"""RUNS/cells.csv: which run is which cell, so that a number of a table can be followed to its scores."""
+"""Which run is which cell (RUNS/cells.csv), and the scores behind the headline (RUNS/scores.parquet)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,9 @@ from filelock import FileLock
 
 from safas.benchmark import Outcome
 from safas.errors import InputError
+from safas.evaluation import RUN_SCORES
 from safas.files import write_file
-from safas.table import Schema
+from safas.table import Schema, read_table, write_table
 
 CELLS: Schema = {
     "protocol": pl.String(),
@@ -45,6 +46,23 @@ def add_cells(runs: Path, made: Sequence[Outcome]) -> None:
     with FileLock(runs / ".benchmark" / "cells.lock"):
         others = read_cells(runs).join(rows, on=_KEYS, how="anti")
         write_file(runs / "cells.csv", pl.concat([others, rows]).sort(_KEYS).write_csv())
+
+
+def write_scores(runs: Path, made: Sequence[Outcome]) -> Path:
+    """All finished cells' scores (columns RUN_SCORES) at the epochs that source validation chose, in one small file.
+
+    With cells.csv that is enough to derive the headline again; the other epochs' scores stay in the runs' folders.
+    """
+    chosen = [
+        read_table(one.folder / "scores.parquet", RUN_SCORES).filter(
+            run=one.folder.name, epoch=one.result["chosen"]["epoch"]
+        )
+        for one in made
+        if one.result
+    ]
+    path = runs / "scores.parquet"
+    write_table(pl.concat(chosen).sort("run", "role", "dataset", "video"), path)
+    return path
 
 
 def _row(one: Outcome) -> tuple[object, ...]:

@@ -1,13 +1,13 @@
 """The runs of a benchmark, sorted by protocol and method, with their errors in every replicate of the bootstrap."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from safas.benchmark import Outcome
 from safas.comparison import REPLICATES, Errors, Trial, errors, trial
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
-from safas.results import Result
+from safas.results import Result, method_name
 from safas.table import read_table
 
 
@@ -35,6 +35,7 @@ class Gathered:
     """`runs` by protocol, then by the method's printed name, both in the order in which they were run."""
 
     runs: Mapping[str, Mapping[str, Runs]]
+    method_of: Mapping[str, str]  # printed name -> that of the method itself: another one for a variant of it
     tested: Mapping[str, Headcount]
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -46,6 +47,18 @@ class Gathered:
     def methods(self) -> list[str]:
         """Printed names."""
         return list(dict.fromkeys(method for of in self.runs.values() for method in of))
+
+    @property
+    def families(self) -> Mapping[str, Sequence[str]]:
+        """The variants of each method, by its name; of methods only that ran with their plain settings too."""
+        methods = self.methods
+        of = {name: [m for m in methods if m != name and self.method_of[m] == name] for name in methods}
+        return {name: variants for name, variants in of.items() if variants}
+
+    def only(self, methods: Collection[str]) -> "Gathered":
+        """The runs of these alone."""
+        runs = {p: {m: of for m, of in line.items() if m in methods} for p, line in self.runs.items()}
+        return replace(self, runs={protocol: line for protocol, line in runs.items() if line})
 
     def seeds_of(self, method: str) -> str:
         """How many seeds stand behind a method's numbers: "3", or "2-3" where protocols differ."""
@@ -76,6 +89,7 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
             datasets |= {*one.dev["dataset"], *one.target["dataset"]}
     return Gathered(
         runs=runs,
+        method_of={outcome.title: method_name(outcome.method) for outcome in outcomes},
         tested=tested,
         datasets=tuple(sorted(datasets)),
         seeds=tuple(sorted({outcome.seed for outcome in outcomes})),

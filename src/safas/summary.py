@@ -40,16 +40,23 @@ def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
 
 
 def sections(of: Gathered, *, simulated: bool) -> list[Section]:
-    """The headline, what its differences are worth, the oracle numbers, then everything else.
+    """The headline, what its differences are worth, the variants of each method, the oracle numbers, then the rest.
 
-    The others are compared with SA-FAS, or with the first method where it did not run. Published figures are shown
-    beside runs on the papers' own data sets alone.
+    The others are compared with SA-FAS, or with the first method where it did not run. Variants of a method that ran
+    itself (an ablation) stand beside it, in a section of their own, and are compared with it. Published figures are
+    shown beside runs on the papers' own data sets alone.
     """
     told = f" ({_seeds(of)}{', simulated faces' if simulated else ''})"
+    families = of.families
+    main = of.only({*of.methods}.difference(*families.values()))
     parts = [
-        Section("Error on the unseen domain", [headline_table(of, told)]),
-        Section("Which differences are more than chance", _contrasts(of, told)),
-        Section("As papers report it: oracle", _oracle_tables(of, told, simulated=simulated)),
+        Section("Error on the unseen domain", [headline_table(main, told)]),
+        Section("Which differences are more than chance", _contrasts(main, told)),
+        *(
+            Section(f"Variants of {method}", _family(of.only({method, *variants}), method, told))
+            for method, variants in families.items()
+        ),
+        Section("As papers report it: oracle", _oracle_tables(main, told, simulated=simulated)),
         Section("Further numbers", _further(of, told), main=False),
         Section("Every protocol by itself", _singles(of, told), main=False),
         Section("What was run", _run_tables(of)),
@@ -92,18 +99,27 @@ def _headline(line: Sequence[Errors], *, folds: bool = False) -> Number:
     return Number(float(np.mean([one.value for one in line])), interval(line), std)
 
 
+def _family(of: Gathered, method: str, told: str) -> list[Table]:
+    return [headline_table(of, told), *_differences(of, method, told)]
+
+
 def _contrasts(of: Gathered, told: str) -> list[Table]:
     if len(of.methods) < 2:
         return []
-    reference = REFERENCE if REFERENCE in of.methods else of.methods[0]
+    errors, reference = _errors(of), REFERENCE if REFERENCE in of.methods else of.methods[0]
+    ranks = rank_table(f"Average rank over {len(errors)} protocols{told}", errors, of.methods)
+    return _differences(of, reference, told) + ([ranks] if ranks else [])
+
+
+def _differences(of: Gathered, reference: str, told: str) -> list[Table]:
+    """Every method against the reference, over the protocols and in each of them."""
     errors, methods = _errors(of), of.methods
     where = "mean over the protocols" if len(errors) > 1 else next(iter(errors))
     tables = [contrast_table(f"Difference to {reference}, {where}{told}", errors, reference, methods)]
     if len(errors) > 1:
         caption = f"Difference to {reference} in each protocol{told}"
         tables.append(protocol_contrast_table(caption, errors, reference, methods))
-    ranks = rank_table(f"Average rank over {len(errors)} protocols{told}", errors, methods)
-    return tables + ([ranks] if ranks else [])
+    return tables
 
 
 def _oracle_tables(of: Gathered, told: str, *, simulated: bool) -> list[Table]:
@@ -223,7 +239,11 @@ def _errors(of: Gathered) -> ByProtocol:
 
 
 def _seeds(of: Gathered) -> str:
-    return f"{len(of.seeds)} seed{'s' if len(of.seeds) > 1 else ''}"
+    counts = sorted(
+        {len(runs.results) for line in of.runs.values() for runs in line.values() if runs.results}
+    )
+    many = str(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{many} seed{'' if many == '1' else 's'}"
 
 
 def _seeds_column(of: Gathered) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
+from safas.cell_index import write_scores
 from safas.cells import Desk, Elsewhere
 from safas.cluster import each_on_ray
 from safas.commands.common import output, say
@@ -48,8 +49,9 @@ class Command:
       safas benchmark --data oulu-npu=/d/O casia-fasd=/d/C replay-attack=/d/I msu-mfsd=/d/M --protocols ocim
 
     Finished runs in RUNS are not done again; killed, the same command goes on, and two of them share the work. Writes
-    all tables, with the command, the commit and the seeds, to RUNS/benchmark.md, benchmark.tex and benchmark.html, and
-    which run each number is of to RUNS/cells.csv. The exit code is 1 when a run has failed.
+    all tables, with the command, the commit and the seeds, to RUNS/benchmark.md, benchmark.tex and benchmark.html,
+    which run each number is of to RUNS/cells.csv and the scores behind them to RUNS/scores.parquet. The exit code is 1
+    when a run has failed.
     """
 
     prepared: tyro.conf.Positional[Path | None] = None
@@ -183,7 +185,7 @@ class Command:
             chosen = Section("Which settings were chosen", [searches_table(searches, told)])
             page = replace(page, sections=[*page.sections, chosen])
         console.print(as_terminal(page))
-        written = [*write(page, self.runs), self.runs / "cells.csv"]
+        written = [*write(page, self.runs), self.runs / "cells.csv", write_scores(self.runs, outcomes)]
         if self.grid is not None:  # the page tells the command, which says little without it
             written.append(self.runs / "benchmark.yaml")
             write_file(written[-1], self.grid.read_bytes())
