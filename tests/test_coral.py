@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from safas.methods import coral
 from safas.methods.coral import CoralConfig, coral_distance
 from toy_method import make, toy_batch
 
@@ -17,14 +18,29 @@ def test_two_domains_by_hand() -> None:
     assert float(coral_distance(features, torch.tensor([0, 1, 0, 1]))) == 4.25
 
 
-def test_equals_numpy_for_domains_of_unequal_share() -> None:
+@pytest.mark.parametrize("few", [2, 3])  # by the mean covariance; by pairs
+def test_equals_numpy_for_domains_of_unequal_share(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mean over the three pairs of the four domains of which one has a single sample."""
+    monkeypatch.setattr(coral, "FEW", few)
     features = torch.randn(20, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     domains = torch.tensor([0] * 9 + [1] * 6 + [2] * 4 + [3])
     covariances = [np.cov(features[domains == e].numpy(), rowvar=False) for e in range(3)]
     pairs = [(0, 1), (0, 2), (1, 2)]
     wanted = np.mean([np.linalg.norm(covariances[i] - covariances[j]) ** 2 / 100 for i, j in pairs])
     assert float(coral_distance(features, domains)) == pytest.approx(wanted)
+
+
+def test_many_domains_have_the_gradient_of_all_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twelve domains, 66 pairs."""
+    features = torch.randn(
+        48, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    ).requires_grad_()
+    domains = torch.arange(48) % 12
+    gradients = []
+    for few in (8, 12):
+        monkeypatch.setattr(coral, "FEW", few)
+        gradients.append(torch.autograd.grad(coral_distance(features, domains), features)[0])
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_one_domain_has_nothing_to_align() -> None:

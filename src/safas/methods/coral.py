@@ -21,6 +21,8 @@ from safas.batches import Batch
 from safas.methods.base import Method, StepOutput, by_domain, check_not_negative
 from safas.model import DomainHeads
 
+FEW = 8  # domains up to which all pairs are written out: 28 arrays of D^2
+
 
 @dataclass(frozen=True)
 class CoralConfig:
@@ -62,10 +64,15 @@ class Coral(Method):
 def coral_distance(features: Float[Tensor, "N D"], domains: Int[Tensor, "N"]) -> Float[Tensor, ""]:
     """Mean over the pairs of domains of |C_e - C_k|_F^2 / (4 D^2); 0 without a pair.
 
-    A domain with fewer than two samples has no covariance and is left out.
+    A domain with fewer than two samples has no covariance and is left out. Above FEW domains the pairs are not written
+    out: sum_{e < k} |C_e - C_k|^2 = E sum_e |C_e - C|^2, C the mean of the E covariances.
     """
     D = features.shape[1]
     groups = [features[domains == e] for e in sorted(set(domains.tolist()))]
     covariances = [torch.cov(group.T) for group in groups if len(group) >= 2]
+    if len(covariances) > FEW:
+        mean = torch.stack(covariances).mean(dim=0)
+        apart = torch.stack([(one - mean).square().sum() for one in covariances]).sum()
+        return apart / (2 * D**2 * (len(covariances) - 1))  # E over E (E - 1) / 2 pairs, times 4 D^2
     distances = [(a - b).square().sum() / (4 * D**2) for a, b in combinations(covariances, 2)]
     return torch.stack(distances).mean() if distances else features.new_zeros(())
