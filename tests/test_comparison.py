@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_a_replicate_is_what_copying_the_rows_gives(decimals: int) -> None:
         expected.append(hter(scores=drawn["score"].to_numpy(), live=is_live(drawn), threshold=threshold))
     assert np.allclose(hter_replicates(one, 60, 5), expected, atol=1e-12)
     assert np.unique(expected).size > 5
+
+
+def test_no_table_of_people_by_scores_is_made() -> None:
+    """4,000 people with one score each: 16,000,000 pairs, 128 MB a class, for 8,000 scores of two replicates."""
+    live = {f"l{i}": [0.3 + i / 4000] for i in range(2000)}
+    rows = presentations(live, {f"s{i}": [i / 4000] for i in range(2000)})
+    tracemalloc.start()
+    hter_replicates(Trial(0, 0.5, rows, rows), 2, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
 
 
 def test_thresholds_look_past_people_who_were_not_drawn() -> None:

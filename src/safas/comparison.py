@@ -32,12 +32,13 @@ from safas.table import is_live
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 REPLICATES = 2000
 LEVEL = 0.95
 
 _PERSON = ("dataset", "domain", "subject")  # the same name in two domains is two people
-_AT_ONCE = 4_000_000  # numbers held in one array while thresholds are derived
+_AT_ONCE = 4_000_000  # numbers held in one array while replicates are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ def errors(trials: Sequence[Trial], *, replicates: int = REPLICATES, seed: int =
 
 def hter_replicates(one: Trial, replicates: int, seed: int) -> FloatArray:
     """HTER [R] with people drawn anew, each at the threshold that its own validation people give."""
-    dev, target = _Counts.of(one.dev), _Counts.of(one.target)
+    dev, target = _Ranked.of(one.dev), _Ranked.of(one.target)
     thresholds = dev.eer_thresholds(draw_people(one.dev, replicates, seed))
     return target.hter(draw_people(one.target, replicates, seed), thresholds)
 
@@ -169,32 +170,57 @@ def holm(p_values: ArrayLike) -> list[float]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Counts:
-    """How many presentations each person has at or above each of the K distinct scores.
+class _Ranked:
+    """N presentations, highest score first: whose each is, and whether it is live.
 
-    `accepted` [2, G, K + 1]: spoof, then live; point k accepts the k highest of `distinct` [K], falling.
+    `distinct` [K], falling, are the scores; point k accepts the k highest of them, which are `ends[k]` presentations.
+    A replicate is a weight for each presentation and a running sum, so that time and memory grow with N: a table of
+    people by distinct scores would grow with the product, as there are more scores where there are more people.
     """
 
+    person: IntArray  # [N], the place in the order of `draw_people`
+    live: BoolArray  # [N]
     distinct: FloatArray
-    accepted: FloatArray
+    ends: IntArray  # [K + 1]
 
     @classmethod
-    def of(cls, rows: pl.DataFrame) -> "_Counts":
-        """People in the order of `draw_people`."""
-        people = _people(rows)
-        who = rows.join(people, on=_PERSON, how="left", maintain_order="left")["person"].to_numpy()
-        negative, place = np.unique(-rows["score"].to_numpy(), return_inverse=True)
-        single = np.zeros((2, len(people), negative.size + 1))
-        np.add.at(single, (is_live(rows).astype(int), who, place + 1), 1)
-        return cls(-negative, single.cumsum(axis=2))
+    def of(cls, rows: pl.DataFrame) -> "_Ranked":
+        """From the columns of SCORES."""
+        who = rows.join(_people(rows), on=_PERSON, how="left", maintain_order="left")["person"].to_numpy()
+        scores = rows["score"].to_numpy()
+        order = np.argsort(-scores, kind="stable")
+        negative, sizes = np.unique(-scores, return_counts=True)
+        ends = np.append(0, np.cumsum(sizes))
+        return cls(who[order].astype(np.int64), is_live(rows)[order], -negative, ends)
 
     def eer_thresholds(self, weights: FloatArray) -> FloatArray:
         """The threshold of `safas.metrics.eer` in each replicate [R]; weights [R, G]."""
-        pieces = -(-weights.shape[0] * self.distinct.size // _AT_ONCE)
-        return np.concatenate([self._eer_thresholds(part) for part in np.array_split(weights, pieces)])
+        return np.concatenate([self._eer_thresholds(part) for part in self._parts(weights)])
+
+    def hter(self, weights: FloatArray, thresholds: FloatArray) -> FloatArray:
+        """HTER [R] at a threshold [R] of its own in each replicate."""
+        k = np.searchsorted(-self.distinct, -thresholds, side="right")
+        parts = zip(self._parts(weights), self._parts(k), strict=True)
+        return np.concatenate([self._hter(part, at) for part, at in parts])
+
+    def _parts(self, of: NDArray[Any]) -> list[NDArray[Any]]:
+        return np.array_split(of, -(-len(of) * self.person.size // _AT_ONCE))
+
+    def _accepted(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """How many spoof and how many live are accepted at each point [r, K + 1]."""
+        drawn = weights[:, self.person]
+        spoof, live = (np.cumsum(drawn * of, axis=1) for of in (~self.live, self.live))
+        first = np.zeros((len(weights), 1))
+        last = self.ends[1:] - 1
+        return np.hstack([first, spoof[:, last]]), np.hstack([first, live[:, last]])
+
+    def _hter(self, weights: FloatArray, k: IntArray) -> FloatArray:
+        rows = np.arange(len(weights))
+        spoof, live = (of[rows, k] / of[:, -1] for of in self._accepted(weights))
+        return np.asarray(spoof + 1 - live) / 2
 
     def _eer_thresholds(self, weights: FloatArray) -> FloatArray:
-        spoof, live = weights @ self.accepted[0], weights @ self.accepted[1]
+        spoof, live = self._accepted(weights)
         # as in `safas.metrics.eer`: (FAR - FRR) * lives * spoofs, in whole numbers; it never falls
         gap = spoof * live[:, -1:] - (live[:, -1:] - live) * spoof[:, -1:]
         rows, k = np.arange(len(weights)), (gap < 0).sum(axis=1)
@@ -213,12 +239,6 @@ class _Counts:
         middle = low / 2 + high / 2
         between = np.where(middle > low, middle, high)  # not so for neighbours in floating point
         return np.where(above < 0, np.nextafter(low, np.inf), between)
-
-    def hter(self, weights: FloatArray, thresholds: FloatArray) -> FloatArray:
-        """HTER [R] at a threshold [R] of its own in each replicate."""
-        k = np.searchsorted(-self.distinct, -thresholds, side="right")
-        spoof, live = ((weights * of[:, k].T).sum(axis=1) / (weights @ of[:, -1]) for of in self.accepted)
-        return np.asarray(spoof + 1 - live) / 2
 
 
 def _people(rows: pl.DataFrame) -> pl.DataFrame:
