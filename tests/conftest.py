@@ -11,7 +11,17 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Modules that work on tensors are imported with their annotations, shapes included, checked at each call.
-TENSOR_MODULES = ("losses", "model", "augment", "batches", "methods", "training", "export")
+TENSOR_MODULES = (
+    "losses",
+    "model",
+    "augment",
+    "batches",
+    "crop_files",
+    "packing",
+    "methods",
+    "training",
+    "export",
+)
 install_import_hook([f"safas.{name}" for name in TENSOR_MODULES], "typechecker.checked")
 
 Write = Callable[..., Path]

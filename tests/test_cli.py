@@ -79,6 +79,7 @@ def test_an_unknown_command_is_an_error(command: str, capsys: pytest.CaptureFixt
     [
         ["simulate", "out"],
         ["prepare", "root", "out"],
+        ["pack", "prepared"],
         ["train", "prepared", "--protocol", "a->b"],
         ["evaluate", "run", "prepared"],
         ["benchmark", "prepared"],

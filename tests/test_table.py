@@ -2,16 +2,28 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from safas.errors import InputError, TableError
-from safas.table import CROPS, SAMPLES, SCORES, checked, checked_samples, is_live, read_table, write_table
+from safas.table import (
+    CROPS,
+    SAMPLES,
+    SCORES,
+    checked,
+    checked_samples,
+    in_order,
+    is_live,
+    read_table,
+    write_table,
+)
 
 ROW = dict.fromkeys(SAMPLES, "") | {
     "dataset": "set", "domain": "phone", "video": "a", "path": "phone/a.mp4", "media": "video",
     "split": "train", "label": "live", "attack": "none", "subject": "1",
 }  # fmt: skip
+TEXTS = dict.fromkeys(("first", "second"), pl.String())
 SPOOF = {**ROW, "video": "b", "path": "phone/b.mp4", "label": "spoof", "attack": "print"}
 
 
@@ -24,6 +36,21 @@ def test_rows_come_back_sorted_by_domain_and_video_with_further_columns_behind()
     result = checked_samples(table.select(reversed(table.columns)), "test")
     assert result["video"].to_list() == ["b", "z", "c"]
     assert result.columns == [*SAMPLES, "note"]
+
+
+def test_a_table_in_order_is_returned_as_it_is_and_any_other_sorted():
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 2, 3, 40):
+        for _ in range(20):
+            columns = {
+                name: rng.choice(["a", "ab", "b", None], length).tolist() for name in ("first", "second")
+            }
+            table = pl.DataFrame(columns | {"third": rng.integers(0, 3, length)}, schema_overrides=TEXTS)
+            wanted = table.sort("first", "second", "third")
+            assert in_order(table, "first", "second", "third").equals(wanted)
+            assert in_order(wanted, "first", "second", "third").equals(wanted)
+    table = pl.DataFrame({"first": ["a", "a", "b"], "second": [2, 10, 1]})
+    assert in_order(table, "first", "second") is table
 
 
 def test_live_is_label_1_and_the_mask_says_so():

@@ -1,24 +1,23 @@
-"""Crops in memory and the batches drawn from them; every draw is a pure function of (seed, step)."""
+"""The crops of some videos and the batches drawn from them; every draw is a pure function of (seed, step)."""
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from safas.errors import InputError, MediaError
-from safas.table import CROPS, HOW_MADE, is_live, read_table
+from safas.crop_files import decoded
+from safas.errors import InputError
+from safas.packing import Crops, PackedCrops, blocks, open_pack
+from safas.table import CROPS, HOW_MADE, in_order, is_live, read_table
 
 Sampling = Literal["plain", "balanced"]
-READERS = 4  # threads that decode PNGs; OpenCV lets go of the interpreter meanwhile
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def classes_of(labels: Int[Tensor, "N"], domains: Int[Tensor, "N"]) -> Int[Tenso
 
 
 class CropStore:
-    """All crops of some videos in memory.
+    """All crops of some videos, in memory or, when the folder is packed, mapped into it.
 
     images uint8 [n, S, S, 3] RGB, the crops of a video one after the other; first [v] and count [v] locate
     them; live bool [v], domain int [v] (index into `domains`); videos: the sample rows, one a video, in the
@@ -49,48 +48,76 @@ class CropStore:
     """
 
     def __init__(self, prepared: Path, samples: pl.DataFrame, domains: Sequence[str]) -> None:
-        """Read the crops of `samples` (SAMPLES rows) from a prepared folder.
+        """Find the crops of `samples` (SAMPLES rows) in a prepared folder, and read them if it is not packed.
 
         Videos of which preparation kept no crop are left out (`missing` counts them). Raises InputError when
-        the folder is not a prepared one, its crops were made in different ways or none remains, and MediaError
-        for an unreadable or odd crop file.
+        the folder is not a prepared one, its crops were made in different ways, none remains or its pack is not
+        of these crops, and MediaError for an unreadable or odd crop file.
         """
         crops = read_table(prepared / "crops.parquet", CROPS)
-        keys = ["dataset", "video"]
-        rows = samples.join(crops.select(*keys, "frame", "crop"), on=keys, how="inner").sort(*keys, "frame")
+        rows = _joined(samples, crops)
         if rows.is_empty():
             raise InputError(
                 "none of the protocol's videos has a crop here",
                 where=str(prepared),
                 remedy="Run `safas prepare` with the same sample table.",
             )
-        _refuse_mixed(crops.join(samples, on=keys, how="semi"), prepared)
+        _refuse_mixed(crops, samples, prepared)
         self.domains = tuple(domains)
         self.paths: list[str] = rows["crop"].to_list()
-        self.images: UInt8[np.ndarray, "n S S 3"] = _read_all([prepared / path for path in self.paths])
-        self.videos = rows.unique(keys, keep="first", maintain_order=True).drop("frame", "crop")
-        sizes = rows.group_by(keys, maintain_order=True).len()["len"].to_numpy().astype(np.int64)
-        self.count, self.first = sizes, np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        pack = open_pack(prepared, crops)
+        self.images: Crops = (
+            decoded(prepared, self.paths)
+            if pack is None
+            else PackedCrops(pack, rows[_ROW].to_numpy().astype(np.int64))
+        )
+        is_new = rows.select(pl.any_horizontal(pl.col(_KEYS).ne_missing(pl.col(_KEYS).shift()))).to_series()
+        self.videos = rows.filter(is_new).drop("frame", "crop", _ROW)
+        self.first = is_new.arg_true().to_numpy().astype(np.int64)
+        self.count = np.diff(self.first, append=len(rows))
         self.live = is_live(self.videos)
-        self.domain = np.array([self.domains.index(name) for name in self.videos["domain"]], dtype=np.int64)
+        number = {name: place for place, name in enumerate(self.domains)}
+        self.domain = np.array([number[name] for name in self.videos["domain"]])
         self.missing = len(samples) - len(self.videos)
-        self._row = {path: row for row, path in enumerate(self.paths)}
 
     def read(self, paths: Sequence[str]) -> UInt8[np.ndarray, "k S S 3"]:
         """The crops with these paths (as in the crop table)."""
         return self.images[[self._row[path] for path in paths]]
 
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {path: row for row, path in enumerate(self.paths)}
+
     def digest(self) -> str:
-        """SHA-256 (hex) over pixels, ids, labels and domains: two equal stores train alike."""
+        """SHA-256 (hex) over pixels, ids, labels and domains: two equal stores train alike, packed or not."""
+        if isinstance(self.images, PackedCrops):
+            return self.images.pack.remembered(self._digest([]), lambda: self._digest(blocks(self.images)))
+        return self._digest([self.images])
+
+    def _digest(self, pixels: Iterable[UInt8[np.ndarray, "k S S 3"]]) -> str:
         digest = hashlib.sha256(repr((self.domains, self.images.shape)).encode())
-        digest.update(self.images.data)
+        for part in pixels:
+            digest.update(part.data)
         digest.update("\n".join(self.paths).encode())
         for column in ("dataset", "video", "label", "domain"):
             digest.update("\n".join(self.videos[column]).encode())
         return digest.hexdigest()
 
 
-def _refuse_mixed(crops: pl.DataFrame, prepared: Path) -> None:
+_KEYS, _ROW = ["dataset", "video"], "row of the crop table"
+
+
+def _joined(samples: pl.DataFrame, crops: pl.DataFrame) -> pl.DataFrame:
+    """The samples' crops, sorted by video and frame: their columns, frame, crop and the row of the crop table."""
+    placed = crops.select(*_KEYS, "frame", "crop").with_row_index(_ROW)
+    rows = samples.join(placed, on=_KEYS, how="inner", maintain_order="right")
+    return in_order(rows, *_KEYS, "frame")
+
+
+def _refuse_mixed(crops: pl.DataFrame, samples: pl.DataFrame, prepared: Path) -> None:
+    if crops.select(pl.col(HOW_MADE).n_unique()).row(0) == (1,) * len(HOW_MADE):
+        return
+    crops = crops.join(samples, on=_KEYS, how="semi")
     for name in HOW_MADE:
         kinds = crops.group_by(name).agg(pl.col("dataset").min()).sort(name)
         if len(kinds) > 1:
@@ -100,31 +127,6 @@ def _refuse_mixed(crops: pl.DataFrame, prepared: Path) -> None:
                 where=str(prepared),
                 remedy="Prepare all data with the same settings.",
             )
-
-
-def _read_all(paths: Sequence[Path]) -> UInt8[np.ndarray, "n S S 3"]:
-    first = _read(paths[0])
-    images = np.empty((len(paths), *first.shape), dtype=np.uint8)
-
-    def fill(row: int) -> None:
-        image = _read(paths[row])
-        if image.shape != first.shape:
-            raise MediaError(
-                f"the crop has the shape {image.shape}, the others have {first.shape}", where=str(paths[row])
-            )
-        images[row] = image
-
-    with ThreadPoolExecutor(READERS) as pool:
-        for _ in pool.map(fill, range(len(paths))):
-            pass
-    return images
-
-
-def _read(path: Path) -> UInt8[np.ndarray, "S S 3"]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
-    if image is None or image.shape[0] != image.shape[1]:
-        raise MediaError("not a readable square crop", where=str(path), remedy="Run `safas prepare` again.")
-    return np.asarray(image, dtype=np.uint8)
 
 
 def rng(seed: int, *path: int) -> np.random.Generator:
@@ -151,6 +153,7 @@ class Sampler:
         everything = np.arange(len(cells))
         pools = [everything] if sampling == "plain" else [everything[cells == c] for c in np.unique(cells)]
         self.pools, self.share = pools, batch // len(pools)
+        self._permutation = lru_cache(2 * len(pools))(_permutation)  # each pool's turn, and the next one's
         self.batch = self.share * len(pools)
         if self.share == 0:
             raise InputError(f"a batch of {batch} cannot hold one image of each of {len(pools)} classes")
@@ -177,9 +180,8 @@ class Sampler:
         return np.array([pool[self._order(number, turn)[within]] for turn, within in turns])
 
     def _order(self, number: int, turn: int) -> Int[np.ndarray, "n"]:
-        return _permutation(len(self.pools[number]), self.seed, number, turn)
+        return self._permutation(len(self.pools[number]), self.seed, number, turn)
 
 
-@lru_cache(maxsize=64)
 def _permutation(n: int, seed: int, number: int, turn: int) -> Int[np.ndarray, "n"]:
     return rng(seed, _ORDER, number, turn).permutation(n)

@@ -17,6 +17,7 @@ COMMANDS = {
     "simulate": "make video files of simulated people and attacks in four domains",
     "audit": "compare a data set on disk with what its owners published",
     "prepare": "turn videos into face crops and a table",
+    "pack": "put prepared crops into one file that opens at once, however many they are",
     "train": "train one method on the source domains of a protocol",
     "evaluate": "score a run on the domain it has never seen",
     "benchmark": "train and evaluate methods x protocols x seeds, and print one table",

@@ -10,6 +10,7 @@ import polars as pl
 
 from safas.errors import InputError
 from safas.files import write_file
+from safas.packing import discard
 from safas.prepare import PrepareConfig, prepare
 from safas.sources import media_root, read_boxes, read_source, source_named
 from safas.table import CROPS, SAMPLES, checked_samples, read_table, write_table
@@ -35,6 +36,8 @@ def gather(
             tell(f"{name}: {there}; `safas audit {name} {data[name]}` names the rest")
         boxes = read_boxes(name, data[name], samples) if config.detector == "table" else None
         report = prepare(samples, media_root(data[name]), out / name, config, boxes, progress)
+        if report.done:
+            discard(out / "joint")  # it may hold crops that have changed
         tell(
             f"{name}: {report.crops} crops of {report.videos} videos, {len(report.failures)} videos left out"
         )

@@ -31,6 +31,7 @@ from safas.errors import InputError, MediaError, TableError
 from safas.faces import Face, Image, face_crop
 from safas.files import write_file
 from safas.media import Frame, evenly_spaced
+from safas.packing import discard
 from safas.parallel import each
 from safas.table import CROPS, SAMPLES, Schema, checked, write_table
 
@@ -116,6 +117,8 @@ def prepare(
     tasks = _tasks(samples, root, boxes if config.detector == "table" else None)
     _claim(out, config, weights, root)
     todo = [task for task in tasks if not _is_done(task, out)]
+    if todo:
+        discard(out)  # its crops are about to change
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
     run = engine or functools.partial(each, workers=config.workers)
     with _bar(len(tasks), len(tasks) - len(todo), progress) as advance:
@@ -316,13 +319,9 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[[], None]]:
-    columns = (
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True), disable=not shown) as bar:
         task = bar.add_task("preparing videos", total=total, completed=done)
         yield lambda: bar.advance(task)
 

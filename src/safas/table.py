@@ -87,6 +87,16 @@ def is_live(table: pl.DataFrame) -> np.ndarray:
     return (table["label"] == "live").to_numpy()
 
 
+def in_order(table: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """The table sorted by these columns; one that lies so already is looked at only, which is far cheaper."""
+    follows = pl.lit(True)
+    for name in reversed(by):
+        column, before = pl.col(name), pl.col(name).shift()
+        follows = (column > before) | ((column == before) & follows)
+    lies_so = len(table) < 2 or table.select(follows.slice(1).fill_null(False).all()).item()
+    return table if lies_so else table.sort(*by)
+
+
 def checked(table: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """The table with the schema's columns first, cast to its types; further columns are kept behind them.
 
@@ -119,7 +129,7 @@ def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
     path or subject, `video` is not unique in its data set, label and attack contradict each other, or a
     subject of a domain stands in two splits.
     """
-    table = checked(table, SAMPLES, where).sort("dataset", "domain", "video")
+    table = in_order(checked(table, SAMPLES, where), "dataset", "domain", "video")
     if table.is_empty():
         raise TableError("the table has no row", where=where)
     _check_filled(table, where)

@@ -41,6 +41,7 @@ from safas.export.seen import Seen, look_at
 from safas.faces import YUNET_SHA256
 from safas.familiarity import Clusters
 from safas.files import write_file
+from safas.packing import Crops
 from safas.signing import sign
 
 LEAST_SHARE = 0.5  # of the frames looked at must show the face
@@ -205,7 +206,7 @@ def _with_digests(bundle: Bundle, made: _Made) -> Bundle:
     return bundle.model_copy(update={"files": {name: sha256(data) for name, data in made.files.items()}})
 
 
-def _evenly(images: np.ndarray, count: int) -> np.ndarray:
+def _evenly(images: Crops, count: int) -> np.ndarray:
     """At most `count` of the crops, evenly spaced over all domains, people and labels."""
     places = np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))
     return np.asarray(images[places])

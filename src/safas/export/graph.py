@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from safas.bundle import Output
 from safas.errors import TrainingError
 from safas.model import ScoringNet
+from safas.packing import Crops
 
 OUTPUTS = Output.model_fields["names"].default
 TOLERANCE = 1e-3  # largest difference of a score, logit or feature between torch and ONNX
 _BATCH = 64
 
-Run = Callable[[UInt8[np.ndarray, "N S S 3"]], tuple[np.ndarray, ...]]  # crops -> score, logits, features
+Run = Callable[[Crops], tuple[np.ndarray, ...]]  # crops -> score, logits, features
 
 
 class _Exported(nn.Module):
@@ -65,7 +66,7 @@ def runner(model: bytes, threads: int = 0) -> Run:
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def run(crops: UInt8[np.ndarray, "N S S 3"]) -> tuple[np.ndarray, ...]:
+    def run(crops: Crops) -> tuple[np.ndarray, ...]:
         parts = [
             session.run(list(OUTPUTS), {"crops": np.ascontiguousarray(crops[i : i + _BATCH])})
             for i in range(0, len(crops), _BATCH)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from safas.batches import CropStore
 from safas.errors import DivergenceError, InputError, TrainingError
 from safas.evaluation import RUN_SCORES, Scorer
 from safas.methods import METHODS
 from safas.model import ScoringNet, backbone
+from safas.packing import Crops
 from safas.protocols import SOURCE_DEV, dev_record
 from safas.table import checked, read_table, write_table
 from safas.training.checkpoint import load
@@ -112,9 +113,7 @@ def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
 
 
 @torch.inference_mode()
-def features_of(
-    net: ScoringNet, crops: UInt8[np.ndarray, "n S S 3"], batch: int = 64
-) -> Float[np.ndarray, "n D"]:
+def features_of(net: ScoringNet, crops: Crops, batch: int = 64) -> Float[np.ndarray, "n D"]:
     """phi of each crop, not normalised, in 32 bits; on the net's device, the net being in evaluation mode."""
     device = net.heads.weight.device
     parts = []
