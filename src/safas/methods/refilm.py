@@ -1,14 +1,16 @@
 """ReFilm: our own. SA-FAS on faces that other cameras might have filmed, scored by the mean of its weights.
 
-    L = (1/E) sum_e R_e(phi(r x), beta_e) + lambda * L_sep(phi(r x)),   theta_bar = mean of theta over the steps
+    L = (1/E) sum_e R_e(phi(x), beta_e) + lambda * L_sep(phi(x)),   x = (view 1, r view 2),
+    theta_bar = mean of theta over the steps
 
-SA-FAS's loss and projection (see `methods.sa_fas`), with two changes. Every view x of a batch is filmed again, r x, by
-a camera drawn for it alone (`safas.refilming`): as the two views of a face, and all faces of a (domain, label), are to
+SA-FAS's loss and projection (see `methods.sa_fas`), with two changes. Of the two views of a face the second is filmed
+again, r, by a camera drawn for it alone (`safas.refilming`): as both views, and all faces of a (domain, label), are to
 lie together under different cameras, features that carry the training camera's focus, light or compression do not
-help. And what is evaluated are not the last weights but their mean over all steps from `average_epoch` on, running
-statistics of the batch norms included: dense averaging as in SWAD (Cha et al., NeurIPS 2021, arXiv 2102.08604), whose
-first and last step come from validation losses, while here the first is a setting and the last is the epoch that
-source validation chooses. Before `average_epoch` the weights themselves are evaluated.
+help. The first view stays as it was filmed: with both filmed again a short training fitted its own sources much worse,
+seen on source validation. And what is evaluated are not the last weights but their mean over all steps from
+`average_epoch` on, running statistics of the batch norms included: dense averaging as in SWAD (Cha et al., NeurIPS
+2021, arXiv 2102.08604), whose first and last step come from validation losses, while here the first is a setting and
+the last is the epoch that source validation chooses. Before `average_epoch` the weights themselves are evaluated.
 
 Each part can be switched off: strength 0, contrastive_weight 0, alpha 1, averaged false.
 """
@@ -42,7 +44,7 @@ class RefilmConfig:
 
     name: Literal["refilm"] = "refilm"
     strength: float = 0.5
-    """in [0, 1]: how far the cameras that film the views again may differ; 0 = nothing is filmed again"""
+    """in [0, 1]: how far the cameras that film the second views again may differ; 0 = nothing is filmed again"""
     averaged: bool = True
     """whether the mean of the weights is evaluated, or the weights themselves"""
     average_epoch: int = 40
@@ -66,7 +68,7 @@ class RefilmConfig:
 
 
 class Refilm(Method):
-    """Separability and alignment on views filmed again, evaluated with averaged weights; E >= 2 domains."""
+    """Separability and alignment, every second view filmed again, evaluated with averaged weights; E >= 2 domains."""
 
     views: ClassVar[int] = 2
     least_domains: ClassVar[int] = 2
@@ -92,9 +94,10 @@ class Refilm(Method):
         self.seed = int(torch.randint(2**31, ()))  # the run's seed decides it, like the first weights
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
-        """L = (1/E) sum_e R_e + lambda * L_sep on the batch filmed again."""
+        """L = (1/E) sum_e R_e + lambda * L_sep on the batch, its second views filmed again."""
         config = self.config
-        images = refilmed(batch.images, config.strength, rng(self.seed, step))
+        first, second = batch.images.chunk(self.views)
+        images = torch.cat([first, refilmed(second, config.strength, rng(self.seed, step))])
         made = own_heads(self, replace(batch, images=images))
         if config.contrastive_weight == 0:
             return made
