@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -123,6 +125,20 @@ def test_a_search_says_what_it_chose(
     assert len((tmp_path / "runs" / "trials.csv").read_text().splitlines()) == 5
 
 
+def test_what_a_run_asks_of_a_cluster(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many cores as it has threads, and its GPUs; one cell at once."""
+    asked: dict[str, Any] = {}
+
+    def each_on_ray(work: Callable[[Any], Any], tasks: Sequence[Any], **how: Any) -> Iterator[Any]:
+        asked.update(how)
+        return map(work, tasks)
+
+    monkeypatch.setattr("safas.commands.benchmark.each_on_ray", each_on_ray)
+    more = ["--methods", "slower", "--seeds", "0", "--threads", "2", "--engine", "ray"]
+    assert main([*command, *more, "--address", "head:6379", "--gpus-per-run", "0.5"]) == 0
+    assert asked == {"workers": None, "address": "head:6379", "chunk": 1, "cpus": 2, "gpus": 0.5}
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -132,6 +148,8 @@ def test_a_search_says_what_it_chose(
         (["--jobs", "0"], "--jobs: jobs = 0 is below 1"),
         (["--trials", "-1"], "trials"),
         (["--address", "auto"], "Add --engine ray"),
+        (["--gpus-per-run", "1"], "Add --engine ray"),
+        (["--gpus-per-run", "-1"], "--gpus-per-run: -1.0 GPUs"),
     ],
 )
 def test_a_slip_is_told_before_anything_is_written(

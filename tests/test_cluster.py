@@ -23,10 +23,12 @@ ray = pytest.importorskip("ray")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a cluster of two processes, which outlives those who join it."""
+    """The address of a cluster of two cores, said to have a GPU, which outlives those who join it."""
     from ray.cluster_utils import Cluster
 
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    started = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False}
+    )
     yield started.address
     started.shutdown()
 
@@ -84,6 +86,25 @@ def test_processes_that_keep_dying_are_an_error_of_one_line(cluster: str) -> Non
     with pytest.raises(SafasError, match="was lost 4 times") as caught:
         list(each_on_ray(os._exit, [3], None, cluster))
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_sees_the_gpus_that_it_asked_for(cluster: str) -> None:
+    def visible(_: int) -> str | None:
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    assert set(each_on_ray(visible, range(2), None, cluster, chunk=1, gpus=1)) == {"0"}
+    assert set(each_on_ray(visible, range(2), None, cluster, chunk=1, gpus=0.5)) == {"0"}
+    assert "0" not in set(each_on_ray(visible, range(2), None, cluster, chunk=1))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [({"gpus": 2}, "1 CPUs and 2 GPUs"), ({"cpus": 3}, "3 CPUs and 0")]
+)
+def test_a_task_that_fits_no_machine_does_not_wait_for_one(
+    asked: dict[str, int], words: str, cluster: str
+) -> None:
+    with pytest.raises(InputError, match=f"no machine of the Ray cluster has {words}"):
+        list(each_on_ray(abs, [1], None, cluster, **asked))
 
 
 def test_a_cluster_for_the_occasion() -> None:

@@ -27,21 +27,26 @@ def each_on_ray(
     workers: int | None,
     address: str | None = None,
     chunk: int = _CHUNK,
+    cpus: int = 1,
+    gpus: float = 0.0,
 ) -> Iterator[Result]:
     """work(task) for each task, in order, on the Ray cluster at `address` with all its cores.
 
     Without an address, on a cluster that is started on this machine for the occasion, of `workers` processes
     (None: as many as Ray counts cores). The machines of a cluster need safas, and all files under the same paths.
-    `chunk` tasks are handed to a process at once. `work` must be idempotent: a task whose process is lost is done
+    `chunk` tasks are handed to a process at once, which has `cpus` cores and `gpus` GPUs (0.5: two processes share
+    one) to itself; Ray hides the other GPUs from it. `work` must be idempotent: a task whose process is lost is done
     again, up to 3 times.
 
-    Raises what `work` raises; InputError when Ray is not installed or no cluster answers at the address;
-    SafasError when processes keep dying.
+    Raises what `work` raises; InputError when Ray is not installed, no cluster answers at the address or none of its
+    machines has so many cores and GPUs; SafasError when processes keep dying.
     """
     ray = _ray()
-    _join(ray, workers, address)
+    _join(ray, None if workers is None else workers * cpus, address)
     try:
-        yield from _results(ray, work, tasks, chunk)
+        _check_room(ray, cpus, gpus, address or "this machine")
+        run = ray.remote(max_retries=_RETRIES, num_cpus=cpus, num_gpus=gpus)(_run)
+        yield from _results(ray, run, work, tasks, chunk)
     finally:
         ray.shutdown()
 
@@ -57,11 +62,11 @@ def _ray() -> ModuleType:
     return ray
 
 
-def _join(ray: ModuleType, workers: int | None, address: str | None) -> None:
+def _join(ray: ModuleType, cores: int | None, address: str | None) -> None:
     """Connect to the cluster at the address, or start one."""
     if address and ":" in address:
         _knock(address)
-    own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    own: dict[str, Any] = {} if address else {"num_cpus": cores, "include_dashboard": False}
     try:
         # "local" starts one even where RAY_ADDRESS names another
         ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
@@ -82,14 +87,25 @@ def _no_cluster(where: str, error: Exception) -> InputError:
     return InputError(
         f"no Ray cluster can be joined ({error})",
         where=where,
-        remedy="Give the address that `ray start --head` printed, or none for a cluster on this machine.",
+        remedy="Give the address that `ray start --head` printed, with RAY_AUTH_MODE and the token of its machines, or "
+        "none for a cluster on this machine.",
     )
 
 
+def _check_room(ray: ModuleType, cpus: int, gpus: float, where: str) -> None:
+    """Ray itself would wait for ever for a machine that is large enough."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus for has in machines):
+        raise InputError(
+            f"no machine of the Ray cluster has {cpus} CPUs and {gpus:g} GPUs",
+            where=where,
+            remedy="Ask for less, or add a larger machine.",
+        )
+
+
 def _results(
-    ray: ModuleType, work: Callable[[Task], Result], tasks: Sequence[Task], chunk: int
+    ray: ModuleType, run: Any, work: Callable[[Task], Result], tasks: Sequence[Task], chunk: int
 ) -> Iterator[Result]:
-    run = ray.remote(max_retries=_RETRIES)(_run)
     shared = ray.put(work)  # sent once to each machine
     ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
     pending: deque[Any] = deque()

@@ -98,6 +98,8 @@ class Command:
     """who works: local (--jobs processes of this machine) or ray (a cluster; needs safas[ray] and shared paths)"""
     address: str | None = None
     """with ray: the cluster's address (HOST:PORT, or auto); without one, --jobs processes of this machine"""
+    gpus_per_run: float = 0.0
+    """with ray: GPUs of each run, 0.5 for two runs on one; without any, Ray hides them and a run trains on the CPU"""
 
     def run(self, command: str) -> int:
         """Run the grid, a line for each run, then print and write the tables."""
@@ -158,11 +160,21 @@ class Command:
     def _engine(self) -> Engine:
         if self.jobs < 1:
             raise InputError(f"jobs = {self.jobs} is below 1", where="--jobs")
+        if not self.gpus_per_run >= 0:
+            raise InputError(f"{self.gpus_per_run} GPUs", where="--gpus-per-run", remedy="0 or more.")
         if self.engine == "ray":
-            workers = None if self.address else self.jobs
-            return functools.partial(each_on_ray, workers=workers, address=self.address, chunk=1)
+            return functools.partial(
+                each_on_ray,
+                workers=None if self.address else self.jobs,
+                address=self.address,
+                chunk=1,
+                cpus=self.threads or 1,
+                gpus=self.gpus_per_run,
+            )
         if self.address is not None:
             raise InputError("an address is for a Ray cluster", where="--address", remedy="Add --engine ray.")
+        if self.gpus_per_run:
+            raise InputError("GPUs are handed out by Ray", where="--gpus-per-run", remedy="Add --engine ray.")
         return in_turn if self.jobs == 1 else functools.partial(each, workers=self.jobs, chunk=1)
 
     def _share(self) -> int | None:
