@@ -19,6 +19,7 @@ COMMANDS = {
     "prepare": "turn videos into face crops and a table",
     "pack": "put prepared crops into one file that opens at once, however many they are",
     "train": "train one method on the source domains of a protocol",
+    "distill": "train a small student of a trained run, quick and a few megabytes at most",
     "evaluate": "score a run on the domain it has never seen",
     "benchmark": "train and evaluate methods x protocols x seeds, and print one table",
     "report": "error rates of anyone's scores in the style of ISO/IEC 30107-3, with intervals and warnings",

@@ -30,6 +30,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "gac-fas": "GAC-FAS",
     "gd-fas": "GD-FAS",
     "refilm": "ReFilm",
+    "distill": "Distilled student",
 }
 
 # What is printed of a row, in this order: the number's name -> the column's title.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from safas.methods.base import Method, StepOutput
 from safas.methods.coral import Coral, CoralConfig
 from safas.methods.dann import Dann, DannConfig
+from safas.methods.distill import Distill, DistillConfig
 from safas.methods.erm import Erm, ErmConfig
 from safas.methods.erm_supcon import ErmSupCon, ErmSupConConfig
 from safas.methods.fishr import Fishr, FishrConfig
@@ -35,6 +36,7 @@ METHODS: Mapping[str, type[Method]] = {
     "gac-fas": GacFas,
     "gd-fas": GdFas,
     "refilm": Refilm,
+    "distill": Distill,
 }
 CONFIGS = {
     "erm": ErmConfig,
@@ -52,6 +54,7 @@ CONFIGS = {
     "gac-fas": GacFasConfig,
     "gd-fas": GdFasConfig,
     "refilm": RefilmConfig,
+    "distill": DistillConfig,
 }
 MethodConfig = (
     ErmConfig
@@ -69,6 +72,7 @@ MethodConfig = (
     | GacFasConfig
     | GdFasConfig
     | RefilmConfig
+    | DistillConfig
 )
 
 __all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

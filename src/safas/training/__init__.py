@@ -18,9 +18,11 @@ from safas.training.scoring import (
     scorer_of,
     scores_of,
 )
+from safas.training.teaching import Teacher, read_teacher, validated
 
 __all__ = [
     "PRESETS",
+    "Teacher",
     "TrainConfig",
     "digest_of",
     "drop_checkpoint",
@@ -37,8 +39,10 @@ __all__ = [
     "read_dev_scores",
     "read_records",
     "read_run",
+    "read_teacher",
     "run_hash",
     "scorer_of",
     "scores_of",
     "train",
+    "validated",
 ]

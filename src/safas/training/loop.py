@@ -23,6 +23,7 @@ from safas.training.progress import Progress
 from safas.training.records import Record, Records
 from safas.training.scoring import has_ended, keep_dev_scores, validate, weights_path
 from safas.training.step import make_batch, take_step
+from safas.training.teaching import Teacher, attach
 
 
 def train(
@@ -32,12 +33,14 @@ def train(
     runs: Path,
     resume: bool = True,
     progress: bool = True,
+    teacher: Teacher | None = None,
 ) -> Path:
     """Train one run and return its folder runs/<hash>/; a complete run that is there is returned as it is.
 
     `data` holds source rows only: the target's files cannot be reached from here. A complete run needs neither
     checkpoint nor weights to be known as such. resume: go on from the last checkpoint, which gives bit for bit
     what an uninterrupted run on one machine and thread count gives; without it the run's folder is emptied first.
+    teacher: of a student (the method "distill"), as its settings name it.
     Raises InputError for settings that do not fit the data, ProtocolError when a domain has lost a label in
     preparation, DivergenceError for a loss that is not finite (naming step and part; the last checkpoint stays),
     TrainingError for a folder or checkpoint of another run.
@@ -49,6 +52,7 @@ def train(
             _check_labels(store, name)
         about = identity(config, data, stores)
         trainer = _set_up(fabric, config, stores, runs / about["run"])
+        attach(trainer.method, teacher, about, fabric)
         open_folder(trainer.folder, about, environment(fabric, config), resume)
         _run(trainer, progress)
     return trainer.folder
