@@ -414,10 +414,11 @@ def test_without_resuming_the_folder_is_emptied(prepared: Path, data: SourceData
     assert evaluated_epochs(run) == [0]
 
 
-@pytest.mark.parametrize("method", CONFIGS)
+@pytest.mark.parametrize("method", [name for name in CONFIGS if name != "distill"])
 def test_every_method_trains_and_can_be_loaded(
     method: str, prepared: Path, data: SourceData, tmp_path: Path
 ) -> None:
+    """A student needs a teacher: see test_distill.py."""
     config = replace(CONFIG, method=CONFIGS[method](), epochs=1, sampling="balanced", precision="fp32")
     if method == "mixstyle":  # it mixes between the stages of a ResNet
         config = replace(config, backbone="resnet18")
