@@ -347,6 +347,7 @@ def test_a_frame_that_ffmpeg_calls_corrupt_is_refused(
     for start in range(len(data) // 10, len(data) * 9 // 10, len(data) // 16):
         path.write_bytes(data[:start] + bytes(200) + data[start + 200 :])
         with av.open(str(path)) as container:
+            container.streams.video[0].codec_context.thread_count = 1  # several find now this, now that error
             noticed = any(frame.is_corrupt for frame in container.decode(video=0))
         if noticed:
             corrupt += 1

@@ -94,7 +94,9 @@ def test_a_bomb_of_an_image_is_not_unfolded(served: Served) -> None:
     bomb = encoded(np.full((8000, 8000, 3), 90, np.uint8))
     assert len(bomb) < 1_000_000
     answer = served.post(bomb)
-    assert (answer.status_code, answer.json()["error"]["what"]) == (422, "the image cannot be decoded")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["what"] == "a frame of 8000 x 8000 pixels, and the limit is 50 million"
+    assert "SAFAS_MAX_PIXELS" in answer.json()["error"]["remedy"]
 
 
 def test_no_such_route_has_the_same_shape(served: Served) -> None:

@@ -11,6 +11,7 @@ import tyro
 from safas import __version__
 from safas.commands.common import typed
 from safas.errors import InputError, SafasError
+from safas.frame_size import most_pixels
 
 COMMANDS = {
     "demo": "simulate, train ERM and SA-FAS, test on an unseen domain, and write a report: start here",
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        # OpenCV reads it when it is imported, which is later, and holds it for kinds of images that we cannot measure.
+        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(most_pixels()))
         code: int | None = _parse(arguments).run(typed(arguments))
     except SafasError as error:
         return _fail(str(error))

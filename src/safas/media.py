@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from safas.containers import announced_length
 from safas.errors import InputError, MediaError
+from safas.frame_size import check_size, most_pixels, size_in_header, too_many_pixels
 
 Image = npt.NDArray[np.uint8]
 
@@ -78,7 +79,8 @@ def evenly_spaced(path: Path, k: int) -> list[Frame]:
 
     Raises MediaError for a file that is missing, empty, no video, cut off, or damaged so that FFmpeg notices:
     anywhere as far as the container tells, but inside a packet only if it is decoded. (A frame that such unseen
-    damage would have cost counts among the n.) InputError for k < 1. What announces no length as a whole (a
+    damage would have cost counts among the n.) And for frames of more pixels than SAFAS_MAX_PIXELS, 50 million unless
+    that is set, before one is decoded. InputError for k < 1. What announces no length as a whole (a
     transport stream, an MP4 in fragments) can be cut between two of its parts without a trace.
     """
     if k < 1:
@@ -113,9 +115,12 @@ def _read_image(path: Path) -> Image:
 
 def decoded_image(data: npt.NDArray[np.uint8], where: str) -> Image:
     """An image file's bytes, uint8 [N], as upright uint8 [H, W, 3] RGB. Raises MediaError, naming `where`."""
+    check_size(*(size_in_header(data.tobytes()) or (0, 0)), where)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)  # applies the EXIF orientation
     except cv2.error as error:
+        if "MAX_IMAGE" in str(error):  # OpenCV's own limit, which the commands set to ours
+            raise too_many_pixels("more pixels than allowed", where) from error
         raise MediaError("the image cannot be decoded", where=where) from error
     if image is None:
         raise MediaError("the image is damaged or cut off", where=where)
@@ -125,10 +130,13 @@ def decoded_image(data: npt.NDArray[np.uint8], where: str) -> Image:
 @contextmanager
 def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with av.open(str(path), options=_CONTAINERS, metadata_errors="replace") as container:
+        with av.open(
+            str(path), options={**_CONTAINERS, **_frame_limit()}, metadata_errors="replace"
+        ) as container:
             if not container.streams.video:
                 raise MediaError("the file holds no video stream", where=str(path))
             stream = container.streams.video[0]
+            _check_frames(stream, str(path))
             stream.codec_context.thread_count = 1  # preparation is parallel over videos already
             yield container, stream
     except (av.FFmpegError, OSError) as error:
@@ -136,6 +144,18 @@ def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise MediaError(
             f"not a readable video, or cut off or damaged ({reason})", where=str(path)
         ) from error
+
+
+def _check_frames(stream: VideoStream, where: str) -> None:
+    """Raises MediaError when the frames are too large; the decoder refuses those that become so later."""
+    check_size(stream.width, stream.height, where)
+    if not stream.width:  # FFmpeg looked at a frame to learn it, and refused that one
+        raise too_many_pixels("more pixels than allowed (or damaged)", where)
+    stream.codec_context.options = _frame_limit()
+
+
+def _frame_limit() -> dict[str, str]:
+    return {"max_pixels": str(most_pixels())}
 
 
 def _read_index(path: Path) -> _Index:

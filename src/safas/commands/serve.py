@@ -7,9 +7,7 @@ from typing import Annotated
 
 import tyro
 
-LARGEST_IMAGE = 50_000_000  # pixels: a small file can unfold to gigabytes
 # OpenCV and NumPy read these once, when they are imported: so they come before everything that does.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(LARGEST_IMAGE))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it writes to stderr, where the log is JSON
 os.environ.setdefault(
     "OPENBLAS_NUM_THREADS", "1"
