@@ -1,15 +1,27 @@
-"""A real browser with a made-up camera, and the page in it."""
+"""A real browser with a made-up camera, and the page in it.
 
+Screenshots for people are kept below the folder that SAFAS_TEST_ARTEFACTS names, or else in test-artefacts/.
+"""
+
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
+from safas.service import browser as runtime
+
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
-ARTEFACTS = Path(__file__).parents[1] / "test-artefacts" / "page"
+ARTEFACTS = (
+    Path(os.environ.get("SAFAS_TEST_ARTEFACTS") or Path(__file__).parents[1] / "test-artefacts") / "page"
+)
 TIMEOUT_MS = 120_000
 JUDGED = (
     "#label:not([data-label=none])"  # Playwright's waiting for functions needs `eval`, which the page forbids
@@ -64,6 +76,25 @@ def verdict_on(page) -> tuple[str, float | None, str]:
     )
 
 
+def need_runtime() -> None:
+    """onnxruntime-web from the cache, the archive or npm; a skip only where npm is not, or reaches no registry."""
+    folder = runtime.runtime_folder()
+    if not (runtime.complete(folder) or (folder.parent / runtime.ARCHIVE).is_file()):
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("no npm here")
+        probe = subprocess.run([npm, "view", "onnxruntime-common", "version"], capture_output=True)
+        if probe.returncode:  # another package: what fails after it is ours
+            pytest.skip("npm reaches no registry from here")
+    runtime.fetch_runtime(folder)
+
+
+def objections(page) -> list[tuple[str, str]]:
+    """What axe objects to on the page as it is now: (rule, first element)."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here").Axe()
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in axe.run(page).response["violations"]]
+
+
 def judge_here(page) -> None:
     """Switch to the browser, and wait until its networks are there."""
     page.check("#in-browser")
@@ -78,10 +109,20 @@ def keep(page, name: str) -> None:
 
 def write_y4m(path: Path, frames: Sequence[np.ndarray]) -> Path:
     """RGB frames as the raw video that Chromium takes for a camera."""
-    import cv2
+    return _write_planes(path, [cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420) for frame in frames])
 
-    height, width = frames[0].shape[:2]
-    header = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
-    raw = (cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes() for frame in frames)
-    path.write_bytes(header + b"".join(b"FRAME\n" + frame for frame in raw))
+
+def film(clip: Path, path: Path) -> Path:
+    """A video file as that raw video, with the very planes that its decoder gives."""
+    with av.open(str(clip)) as container:
+        return _write_planes(
+            path, [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
+        )
+
+
+def _write_planes(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    """Frames uint8 [3 H / 2, W]: Y, then U and V of half the size."""
+    rows, width = frames[0].shape
+    header = f"YUV4MPEG2 W{width} H{rows * 2 // 3} F30:1 Ip A1:1 C420jpeg\n".encode()
+    path.write_bytes(header + b"".join(b"FRAME\n" + frame.tobytes() for frame in frames))
     return path

@@ -1,14 +1,14 @@
 """The page in a real browser, before a real server: what it says is what the predictor says, wherever it judges.
 
 The camera shows a photograph that gets brighter to the right, which the tiny network takes for live, or to the left,
-which it takes for a spoof. (Its limit of familiarity is lifted, else it would refuse both.)
+which it takes for a spoof. (Its limit of familiarity is lifted, else it would refuse both.) test_page_camera.py shows
+it simulated people and attacks.
 """
 
 import base64
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import safas
-from browsing import chromium, judge_here, keep, page_of, verdict_on, write_y4m
+from browsing import chromium, judge_here, keep, need_runtime, objections, page_of, verdict_on, write_y4m
 from safas.errors import InputError
 from safas.faces import Box, Face, YuNet, aligned_crop
 from safas.service import browser as runtime
@@ -48,16 +48,7 @@ def easy(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def has_runtime() -> None:
-    """onnxruntime-web from the cache, the archive or npm; a skip only where npm is not, or reaches no registry."""
-    folder = runtime.runtime_folder()
-    if not (runtime.complete(folder) or (folder.parent / runtime.ARCHIVE).is_file()):
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("no npm here")
-        probe = subprocess.run([npm, "view", "onnxruntime-common", "version"], capture_output=True)
-        if probe.returncode:  # another package: what fails after it is ours
-            pytest.skip("npm reaches no registry from here")
-    runtime.fetch_runtime(folder)
+    need_runtime()
 
 
 @pytest.fixture(scope="module")
@@ -90,27 +81,6 @@ def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
     yield started
     stop()
-
-
-@pytest.mark.parametrize("kind", ["live", "spoof"])
-@pytest.mark.parametrize("where", ["server", "browser"])
-def test_the_camera(kind: str, where: str, address, browsers, predictor, request) -> None:
-    """The verdict over the camera's frames is the predictor's on the picture; JPEG and YUV move its score a little."""
-    wanted = predictor(PICTURES[kind])
-    assert wanted.label == kind
-    if where == "browser":
-        request.getfixturevalue("has_runtime")
-    with page_of(browsers(kind), address) as page:
-        if where == "browser":
-            judge_here(page)
-        page.click("#camera")
-        label, score, _ = verdict_on(page)
-        assert label == kind
-        assert score == pytest.approx(wanted.score, abs=0.05)
-        page.locator("#history-text", has_text="frames in").wait_for()
-        keep(page, f"camera-{kind}-{where}")
-        page.click("#camera")
-        assert page.inner_text("#camera") == "Start camera"
 
 
 @pytest.mark.parametrize("where", ["server", "browser"])
@@ -219,13 +189,11 @@ def test_faces_are_those_of_opencv(address, browsers, has_runtime, yunet_file: P
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_it(width: int, scheme: str, address, browsers) -> None:
     """axe finds nothing to object to, before and with a verdict; nothing is wider than the screen."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here").Axe()
     view = {"width": width, "height": 850}
     with page_of(browsers("live"), address, viewport=view, color_scheme=scheme) as page:
         page.locator("#card-body table >> nth=1").wait_for()
         for state in ("before", "after"):
-            found = axe.run(page).response["violations"]
-            assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+            assert objections(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             keep(page, f"{state}-{width}-{scheme}")
             if state == "before":

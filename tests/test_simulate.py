@@ -81,11 +81,11 @@ ONE_PERSON = """
 import sys
 from pathlib import Path
 import numpy as np
-from safas.capture.simulate import SimulateConfig, _Task, simulate_person
+from safas.capture.simulate import SimulateConfig, Task, simulate_person
 rng = np.random.default_rng(int(sys.argv[2]))
 filled = [rng.integers(0, 255, size, dtype=np.uint8) for size in rng.integers(1_000, 400_000, 200)]
 del filled
-simulate_person(_Task(Path(sys.argv[1]), SimulateConfig(people=28), "laptop", 14))
+simulate_person(Task(Path(sys.argv[1]), SimulateConfig(people=28), "laptop", 14))
 """
 
 

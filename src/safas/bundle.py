@@ -157,8 +157,9 @@ class Training(_Part):
     """What the network has seen."""
 
     method: Name
+    method_name: Name | None = None  # as printed; None in the bundles of older versions
     protocol: Name
-    unseen: Name  # the domain that it was evaluated on and never saw
+    unseen: Name  # the domain that it was evaluated on; it never saw it, unless it is among `domains`
     seed: int
     epoch: int
     epoch_rule: Name

@@ -39,7 +39,9 @@ class SimulateConfig:
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
+    """One person, by number, of one domain of the simulation that `config` describes, written below `out`."""
+
     out: Path
     config: SimulateConfig
     domain: str
@@ -57,12 +59,12 @@ def simulate(
     _check(config)
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, config)
-    tasks = [_Task(out, config, domain, person) for person in range(config.people) for domain in DOMAINS]
+    tasks = [Task(out, config, domain, person) for person in range(config.people) for domain in DOMAINS]
     todo = [task for task in tasks if not _rows_file(task).exists()]
     done = each(simulate_person, todo, workers)
     for _ in track(done, "simulating people", total=len(todo), disable=not progress):
         pass
-    samples = pl.concat(read_table(_rows_file(task), SAMPLES) for task in tasks)
+    samples = pl.concat(rows_of(task) for task in tasks)
     boxes = pl.concat(read_table(_boxes_file(task), BOXES) for task in tasks)
     samples = checked_samples(samples, str(out))
     write_table(boxes, out / "boxes.parquet")
@@ -70,7 +72,7 @@ def simulate(
     return samples
 
 
-def simulate_person(task: _Task) -> None:
+def simulate_person(task: Task) -> None:
     """All clips of one person: live ones, and one for every instrument of the domain's attackers."""
     domain, config = DOMAINS[task.domain], task.config
     split = split_of(task.person, config.people)
@@ -105,7 +107,7 @@ def split_of(person: int, people: int) -> str:
 
 
 def _keep(
-    task: _Task,
+    task: Task,
     camera: Camera,
     clip: Clip,
     name: str,
@@ -165,9 +167,14 @@ def _claim(out: Path, config: SimulateConfig) -> None:
     write_file(note, json.dumps(mine, indent=2) + "\n")
 
 
-def _rows_file(task: _Task) -> Path:
+def rows_of(task: Task) -> pl.DataFrame:
+    """The clips of a person who was simulated; columns SAMPLES."""
+    return read_table(_rows_file(task), SAMPLES)
+
+
+def _rows_file(task: Task) -> Path:
     return task.out / ".people" / f"{task.domain}-{task.person:04d}.rows.parquet"
 
 
-def _boxes_file(task: _Task) -> Path:
+def _boxes_file(task: Task) -> Path:
     return task.out / ".people" / f"{task.domain}-{task.person:04d}.boxes.parquet"

@@ -6,7 +6,6 @@ import jinja2
 
 from safas.bundle import CARD, Bundle, Rate
 from safas.export.changes import change_of
-from safas.results import method_name
 from safas.table import ATTACKS
 
 _SPECIES = {"replay_photo": "photo on a screen", "replay_video": "video on a screen", "cut": "cut print"}
@@ -21,8 +20,9 @@ def model_card(bundle: Bundle) -> str:
         autoescape=False,
     )  # fmt: skip
     text = environment.get_template("model_card.md").render(
-        method=method_name(bundle.training.method),
+        method=bundle.training.method_name or bundle.training.method,
         training=bundle.training,
+        inside=bundle.training.unseen in bundle.training.domains,
         origin=bundle.origin,
         policy=bundle.policy,
         crop=bundle.crop,

@@ -15,6 +15,7 @@ from safas.bundle import Training
 from safas.errors import InputError
 from safas.model import ScoringNet
 from safas.protocols import EPOCH_RULE, Protocol, source_data
+from safas.results import method_name
 from safas.training import load_scorer, read_run
 
 _VIDEOS = 200  # of each domain and label: more faces hardly move the clusters
@@ -39,6 +40,7 @@ class Seen:
         both = pl.concat([self.samples, self.dev.videos.select(self.samples.columns)])
         return Training(
             method=said["config"]["method"]["name"],
+            method_name=method_name(said["config"]["method"]["name"]),
             protocol=protocol["name"],
             unseen=protocol["target"],
             seed=said["config"]["seed"],
