@@ -1,6 +1,8 @@
 """Each perturbation by hand, and the whole command on real videos with a real bundle."""
 
 import json
+import shutil
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +12,13 @@ import pytest
 from skimage import data
 
 import safas
+import safas.errors
+from safas.bundle import open_bundle
 from safas.cli import main
+from safas.errors import InputError
 from safas.faces import Box, Face, aligned_crop
-from safas.stress import PERTURBATIONS, stress
+from safas.signing import new_key, sign
+from safas.stress import PERTURBATIONS, Stressed, put_into_card, stress, write_card
 from safas.stress.measure import some
 from safas.stress.perturb import View, blurred, brightened, compressed, dropped, rotated, scaled, shifted
 from safas.table import SAMPLES
@@ -131,6 +137,70 @@ def test_the_unperturbed_scores_are_the_predictors(bundle: Path, root: Path) -> 
     rejected = sum(scores[name] < predictor.model.threshold for name in ("ann-live", "ben-live"))
     accepted = sum(scores[name] >= predictor.model.threshold for name in ("ann-spoof", "ben-spoof"))
     assert found["hter"] == (rejected / 2 + accepted / 2) / 2
+
+
+@pytest.fixture(scope="module")
+def stressed(bundle: Path, root: Path) -> Stressed:
+    samples = pl.read_csv(root / "samples.csv", infer_schema=False)
+    return stress(safas.Predictor(bundle), samples, root, progress=False)
+
+
+@pytest.fixture
+def mine(bundle: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(bundle, tmp_path / "mine")
+
+
+def test_the_plots_are_one_drawing_that_needs_nothing(stressed: Stressed, tmp_path: Path) -> None:
+    """Two drawings each, none beside or over another's place, and no reference but to the namespace of SVG."""
+    write_card(stressed, tmp_path)
+    text = (tmp_path / "stress.svg").read_text()
+    top = ET.fromstring(text)
+    assert len(top.findall(".//{*}svg")) == 2 * len(PERTURBATIONS)
+    places = [panel.attrib["transform"] for panel in top.findall("{*}g")]
+    assert len(set(places)) == len(PERTURBATIONS)
+    assert text.count("http") == 1
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_bundles_card_shows_them_and_its_contract_vouches(
+    mine: Path, root: Path, stressed: Stressed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, and once more: there is one section, and the bundle is whole each time."""
+    before = (mine / "MODEL_CARD.md").read_text()
+    for _ in range(2):
+        assert main(["stress", str(mine), str(root)]) == 0
+        assert "shows the plots now" in " ".join(capsys.readouterr().out.split())
+        card = (mine / "MODEL_CARD.md").read_text()
+        assert card.startswith(before.rstrip())
+        assert card.count("## What it bears") == card.count("](stress.svg)") == 1
+        assert {"stress.svg", "stress.json"} <= set(open_bundle(mine).contract.files)
+    worst = max(point["hter"] for point in stressed.curves[3]["points"])
+    assert f"| Out of focus | {100 * stressed.baseline['hter']:.1f} | {100 * worst:.1f} |" in card
+    safas.Predictor(mine)
+    with (mine / "stress.svg").open("a") as file:
+        file.write("<!-- -->")
+    with pytest.raises(safas.errors.BundleError, match=r"stress.svg.*was changed"):
+        open_bundle(mine)
+
+
+def test_a_signed_bundle_is_changed_by_its_signer_alone(
+    mine: Path, stressed: Stressed, tmp_path: Path
+) -> None:
+    """Without the key, and with another one, not a byte of what is signed changes; with it the signature fits again."""
+    key, other = tmp_path / "key.pem", tmp_path / "other.pem"
+    public = new_key(key)
+    new_key(other)
+    (mine / "bundle.sig").write_text(sign((mine / "bundle.json").read_bytes(), key) + "\n")
+    write_card(stressed, mine)
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    assert not put_into_card(stressed, mine)
+    with pytest.raises(InputError, match="signed with another key"):
+        put_into_card(stressed, mine, other)
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+    open_bundle(mine, public)
+    assert put_into_card(stressed, mine, key)
+    assert "](stress.svg)" in (mine / "MODEL_CARD.md").read_text()
+    assert "stress.svg" in open_bundle(mine, public).contract.files
 
 
 def test_rows_are_taken_evenly_of_both_labels() -> None:

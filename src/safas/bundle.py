@@ -7,6 +7,7 @@ model.int8.onnx      the same in 8 bits, where that costs next to nothing
 clusters.npz         where the training faces lie in the space of features
 face_detector.onnx   the detector that the crops were made with, where it could be had
 MODEL_CARD.md        the same for people
+stress.json, .svg    optional: what `safas stress` measured, and its plots, which the card then shows
 """
 
 import hashlib
@@ -30,13 +31,23 @@ MODEL_INT8: Final = "model.int8.onnx"
 CLUSTERS: Final = "clusters.npz"
 DETECTOR: Final = "face_detector.onnx"
 CARD: Final = "MODEL_CARD.md"
+STRESS: Final = "stress.json"
+STRESS_PLOTS: Final = "stress.svg"
 
 Precision = Literal["fp32", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-FileName = Literal["model.onnx", "model.int8.onnx", "clusters.npz", "face_detector.onnx", "MODEL_CARD.md"]
+FileName = Literal[
+    "model.onnx",
+    "model.int8.onnx",
+    "clusters.npz",
+    "face_detector.onnx",
+    "MODEL_CARD.md",
+    "stress.json",
+    "stress.svg",
+]
 
 
 class _Part(BaseModel):

@@ -7,12 +7,12 @@ import polars as pl
 import tyro
 from rich.table import Table
 
-from safas.bundle import Precision
+from safas.bundle import CARD, Precision
 from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.predictor import Predictor
 from safas.sources import media_root, read_source
-from safas.stress import stress, write_card
+from safas.stress import put_into_card, stress, write_card
 from safas.table import SPLITS
 
 
@@ -21,7 +21,8 @@ class Command:
     """See how errors and scores move when the face box, the picture or the frames get worse.
 
     Takes videos with known labels, perturbs them (box moved, scaled; tilted, blurred, compressed, too dark or bright,
-    frames lost) and writes stress.html, a robustness card with curves, and stress.json.
+    frames lost) and writes stress.html, a robustness card with curves, with its plots in stress.svg and its numbers in
+    stress.json. In the bundle's own folder the plots also go into MODEL_CARD.md.
     """
 
     bundle: tyro.conf.Positional[Path]
@@ -37,7 +38,9 @@ class Command:
     videos: int = 120
     """at most so many, evenly spaced, half of them live"""
     out: Path | None = None
-    """folder for the card; none: beside the bundle's model card"""
+    """folder for the card; none: the bundle's, whose model card then shows the plots"""
+    sign: Path | None = None
+    """Ed25519 private key (PEM) of a signed bundle: only with it the bundle's model card is changed"""
     precision: Precision = "fp32"
     """fp32 or int8"""
     threads: int = 1
@@ -58,6 +61,10 @@ class Command:
             table.add_row(curve["title"], *rates, f"{worst['level']:g} {curve['axis']}")
         console.print(table)
         say(console, f"card: {write_card(result, self.out or self.bundle)}")
+        if self.out is None:
+            done = put_into_card(result, self.bundle, self.sign)
+            told = "shows the plots now" if done else "stays as it is, since the bundle is signed: --sign KEY"
+            say(console, f"{self.bundle / CARD} {told}")
 
     def _samples(self) -> pl.DataFrame:
         if self.split not in SPLITS:

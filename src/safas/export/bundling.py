@@ -18,6 +18,8 @@ from safas.bundle import (
     MODEL_INT8,
     PREPROCESSING_VERSION,
     SIGNATURE,
+    STRESS,
+    STRESS_PLOTS,
     Bundle,
     Cluster,
     Crop,
@@ -223,7 +225,7 @@ def _write(out: Path, bundle: Bundle, files: Mapping[FileName, bytes], key: Path
     """All files, the contract last: what is half written is no bundle. Leaves from an older one go."""
     text = (bundle.model_dump_json(indent=2) + "\n").encode()
     signature = None if key is None else sign(text, key)
-    for name in (CONTRACT, SIGNATURE, MODEL, MODEL_INT8, CLUSTERS, DETECTOR, CARD):
+    for name in (CONTRACT, SIGNATURE, MODEL, MODEL_INT8, CLUSTERS, DETECTOR, CARD, STRESS, STRESS_PLOTS):
         (out / name).unlink(missing_ok=True)
     for file, data in files.items():
         write_file(out / file, data)

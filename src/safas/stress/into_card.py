@@ -1,0 +1,92 @@
+"""The plots in a bundle's own MODEL_CARD.md, and in the contract that vouches for it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safas.bundle import (
+    CARD,
+    CONTRACT,
+    SIGNATURE,
+    STRESS,
+    STRESS_PLOTS,
+    Bundle,
+    FileName,
+    open_bundle,
+    sha256,
+)
+from safas.errors import InputError
+from safas.files import write_file
+from safas.signing import sign
+from safas.stress.card import opening, percent
+from safas.stress.measure import Stressed
+
+_TITLE = "## What it bears"
+
+
+def put_into_card(result: Stressed, folder: Path, key: Path | None = None) -> bool:
+    """End the bundle's model card with what `write_card` left in its folder, and note the digests of all three.
+
+    A signed bundle is signed anew with `key` (PEM); without it such a one stays as it is, which still verifies.
+    Returns whether the card was written. Raises InputError for another key than the bundle's, BundleError for a
+    bundle that does not fit.
+    """
+    old = (folder / CONTRACT).read_bytes()
+    contract = open_bundle(folder).contract
+    if (folder / SIGNATURE).exists():
+        if key is None:
+            return False
+        _refuse_another(key, old, folder)
+    card = _with_section((folder / CARD).read_text(encoding="utf-8"), result).encode()
+    fresh: dict[FileName, bytes] = {name: (folder / name).read_bytes() for name in (STRESS, STRESS_PLOTS)}
+    text = _contract_of(contract, {**fresh, CARD: card})
+    signature = None if key is None else sign(text, key)
+    write_file(folder / CARD, card)
+    if signature is not None:
+        write_file(folder / SIGNATURE, signature + "\n")
+    write_file(folder / CONTRACT, text)
+    return True
+
+
+def _contract_of(contract: Bundle, changed: Mapping[FileName, bytes]) -> bytes:
+    digests = {name: sha256(data) for name, data in changed.items()}
+    files = {**contract.files, **digests}
+    return (contract.model_copy(update={"files": files}).model_dump_json(indent=2) + "\n").encode()
+
+
+def _refuse_another(key: Path, contract: bytes, folder: Path) -> None:
+    """An Ed25519 signature is the same each time: so the private key itself tells whether it made this one."""
+    if sign(contract, key) != (folder / SIGNATURE).read_text("ascii", "replace").strip():
+        raise InputError(
+            "the bundle was signed with another key", where=str(key), remedy="Name its maker's key."
+        )
+
+
+def _with_section(card: str, result: Stressed) -> str:
+    """The card with this section at its end, instead of an older one."""
+    about = result.about
+    simulated = " (simulated faces)" if about["simulated"] else ""
+    model = "" if about["precision"] == "fp32" else " The model in 8 bits."
+    said = opening(about, result.baseline, result.curves)
+    rows = "\n".join(_row(curve, result.baseline) for curve in result.curves)
+    return f"""{card.split(_TITLE)[0].rstrip()}
+
+{_TITLE}{simulated}
+
+By `safas stress`: {said}{model} The threshold stays where source validation fixed it, and the face box is found in the
+frames as they are: this is what the network bears, not what the detector does.
+
+![HTER, and the shift of mean scores, under each of the perturbations in the table below]({STRESS_PLOTS})
+
+| HTER in percent | as it is | at its worst | where |
+|---|---|---|---|
+{rows}
+
+Every figure with its interval is in `{STRESS}`.
+"""
+
+
+def _row(curve: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    worst = max(curve["points"], key=lambda point: float(point["hter"]))
+    rates = f"{percent(baseline['hter'])} | {percent(worst['hter'])}"
+    return f"| {curve['title']} | {rates} | {worst['level']:g} {curve['axis']} |"
