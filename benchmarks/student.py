@@ -5,7 +5,7 @@
 STUDENT is a run that `safas distill TEACHER PREPARED` made. One crop at a time, one thread, onnxruntime on the CPU.
 "alone" is the network on pixels of its own size, ready for it; "from the crop" is what a bundle holds: a uint8 crop,
 cut, resized and normalised inside. The ways take turns in each of ROUNDS (default 200); medians are printed, with the
-quartiles.
+quartiles: milliseconds of the processor, which other work on the machine lengthens less than those on the wall.
 """
 
 import io
@@ -96,10 +96,10 @@ def _measure(ways: list[Way], rounds: int) -> None:
     for number in range(rounds + WARM_UP):
         for way, session, found in zip(ways, sessions, times, strict=True):
             given = {session.get_inputs()[0].name: way.given}
-            start = time.perf_counter()
+            start = time.thread_time()
             session.run(None, given)
             if number >= WARM_UP:
-                found.append(time.perf_counter() - start)
+                found.append(time.thread_time() - start)
     base = statistics.median(times[0])
     for way, found in zip(ways, times, strict=True):
         low, middle, high = (1000 * value for value in statistics.quantiles(found, n=4))

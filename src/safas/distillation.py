@@ -8,8 +8,6 @@ from safas.methods.distill import DistillConfig
 from safas.protocols import source_data
 from safas.training import Teacher, TrainConfig, read_teacher, train
 
-MOST_PIXELS = 128  # a side
-
 
 @dataclass(frozen=True)
 class StudentConfig:
@@ -17,8 +15,8 @@ class StudentConfig:
 
     backbone: str = "shufflenet_v2_x0_5"
     """a torchvision network; the default has 0.34 million weights"""
-    image_size: int | None = None
-    """side in pixels of what it sees; none: the teacher's, at most 128"""
+    image_size: int = 112
+    """side in pixels of what it sees, whatever its teacher saw: so small a network has time to look closely"""
     epochs: int | None = None
     """none: as many as the teacher's"""
     lr: float | None = None
@@ -50,7 +48,7 @@ def distill(
 def student_of(teacher: Teacher, config: StudentConfig) -> TrainConfig:
     """All settings of the student's run: the teacher's, with its own network and objective."""
     theirs, net = teacher.config, teacher.net
-    side = config.image_size or min(net.image_size, MOST_PIXELS)
+    side = config.image_size
     drawn = max(side, net.image_size)  # of the views, so that neither sees less than it could
     method = DistillConfig(
         teacher=teacher.said["run"],
