@@ -175,7 +175,7 @@ def test_loss_that_is_not_finite(
     line = refused(*train, "--lr", "1e30", "--log-every", "1", leaving=("runs",))
     assert "the loss is not finite at step" in line
     assert "Lower the learning rate (now 1e+30)" in line
-    (folder,) = runs.iterdir()
+    (folder,) = runs.glob("[!.]*")
     assert evaluated_epochs(folder) == []
     assert not [path for path in folder.rglob("*") if path.name.endswith(".partial")]
     line = refused("evaluate", folder, prepared, leaving=("runs",))

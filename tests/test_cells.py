@@ -44,8 +44,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at: int = 1) -> None:
     """The images of a step are no numbers any more: the loss isn't either."""
     make_batch = loop.make_batch
 
-    def spoiled(sampler: Any, config: Any, count: int, step: int, device: Any) -> Any:
-        batch = make_batch(sampler, config, count, step, device)
+    def spoiled(sampler: Any, config: Any, count: int, step: int, device: Any, *more: Any) -> Any:
+        batch = make_batch(sampler, config, count, step, device, *more)
         return replace(batch, images=batch.images * torch.nan) if step == at else batch
 
     monkeypatch.setattr(loop, "make_batch", spoiled)
@@ -58,11 +58,11 @@ def test_a_cell_goes_through_its_states(
     assert state(cell(), at).word == "to do"
     make_batch = loop.make_batch
 
-    def stopping(sampler: Any, config: Any, count: int, step: int, device: Any) -> Any:
+    def stopping(sampler: Any, config: Any, count: int, step: int, device: Any, *more: Any) -> Any:
         if step == 1:
             assert state(cell(), at) == cells.State("under way", folder(tmp_path), 1, 2)
             raise KeyboardInterrupt
-        return make_batch(sampler, config, count, step, device)
+        return make_batch(sampler, config, count, step, device, *more)
 
     monkeypatch.setattr(loop, "make_batch", stopping)
     with pytest.raises(KeyboardInterrupt):

@@ -35,7 +35,7 @@ def run_dir(prepared: Path) -> Path:
     runs = prepared.parent / "runs"
     train = ["train", str(prepared), "--protocol", "north,south->west", "--runs", str(runs), *SMALL]
     assert main(train) == 0
-    (folder,) = runs.iterdir()
+    (folder,) = runs.glob("[!.]*")
     return folder
 
 
@@ -224,7 +224,7 @@ def test_simulated_numbers_are_called_so(
     ]
     assert main(train) == 0
     assert "(simulated faces): HTER" in capsys.readouterr().out
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = (tmp_path / "runs").glob("[!.]*")
     assert main(["evaluate", str(folder), str(tmp_path), "--page"]) == 0
     assert "Everything here is simulated" in (folder / "evaluation.html").read_text(encoding="utf-8")
     assert "errors in percent (simulated faces, seed 0, commit" in " ".join(capsys.readouterr().out.split())

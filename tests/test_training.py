@@ -216,10 +216,10 @@ from test_training import CONFIG
 prepared, runs, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 make_batch = loop.make_batch
 
-def killing(sampler, config, count, step, device):
+def killing(sampler, config, count, step, device, *more):
     if step == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
-    return make_batch(sampler, config, count, step, device)
+    return make_batch(sampler, config, count, step, device, *more)
 
 loop.make_batch = killing
 train(CONFIG, toy.source_data(toy.samples()), prepared, runs, progress=False)
@@ -269,10 +269,12 @@ def test_what_a_method_keeps_is_resumed_too(
     config = replace(CONFIG, method=CONFIGS[method](), epochs=2, checkpoint_every=3)
     whole = train(config, data, prepared, tmp_path / "whole", progress=False)
 
-    def stopping(sampler: Sampler, config: TrainConfig, count: int, step: int, device: torch.device) -> Batch:
+    def stopping(
+        sampler: Sampler, config: TrainConfig, count: int, step: int, device: torch.device, *more: Any
+    ) -> Batch:
         if step == 5:
             raise KeyboardInterrupt
-        return make_batch(sampler, config, count, step, device)
+        return make_batch(sampler, config, count, step, device, *more)
 
     with monkeypatch.context() as patched:
         patched.setattr(loop_module, "make_batch", stopping)
@@ -333,7 +335,7 @@ def test_validation_takes_the_mean_over_the_frames_of_a_video(tmp_path: Path) ->
     videos = crops.join(frames, on="crop").group_by("video").agg(pl.col("score").mean())
     videos = videos.join(table, on="video")
     wanted = roc_auc_score((videos["label"] == "live").to_numpy(), videos["score"].to_numpy())
-    numbers, scored = validate(net, store, 0)
+    numbers, scored = validate(net, store, features_of(net, store.images), 0)
     assert numbers["source_dev_auc"] == pytest.approx(wanted)
     both = scored.join(videos, on="video", suffix="_anew")
     assert both["score"].to_numpy() == pytest.approx(both["score_anew"].to_numpy(), abs=1e-6)
@@ -351,14 +353,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 ) -> None:
     """Images of step 7 are spoiled: the run stops with step and part, at the state of its checkpoint at 5."""
 
-    def spoiled(sampler: Any, config: Any, count: int, step: int, device: Any) -> Any:
-        batch = make_batch(sampler, config, count, step, device)
+    def spoiled(sampler: Any, config: Any, count: int, step: int, device: Any, *more: Any) -> Any:
+        batch = make_batch(sampler, config, count, step, device, *more)
         return replace(batch, images=batch.images * torch.nan) if step == 7 else batch
 
     monkeypatch.setattr(loop_module, "make_batch", spoiled)
     with pytest.raises(TrainingError, match=r"not finite at step 7: risk = nan\. Lower the lear"):
         train(CONFIG, data, prepared, tmp_path, progress=False)
-    (run,) = tmp_path.iterdir()
+    (run,) = tmp_path.glob("[!.]*")
     assert [record["step"] for record in read_records(run, "step")] == [1, 3, 4, 5]
     assert evaluated_epochs(run) == [1]
     assert not [path for path in run.rglob("*") if "partial" in path.name]

@@ -57,8 +57,12 @@ def views(
     config: AugmentConfig,
     generator: np.random.Generator,
     count: int = 2,
+    place: tuple[int, int] | None = None,
 ) -> Float[Tensor, "N 3 size size"]:
     """`count` random views of each crop: view 1 of all, then view 2 of all; N = count*B, values in [0, 1].
+
+    place (first, whole): the crops are those from row `first` on of a batch of `whole`, and their views are the same
+    as if that had been given.
 
     Runs on the crops' device; the random numbers come from the generator alone. Where views may be smaller
     than what they show, each of their pixels is the mean of several bilinear samples, so that fine texture
@@ -66,7 +70,9 @@ def views(
     net.
     """
     B, S = crops.shape[0], crops.shape[-1]
-    maps = torch.from_numpy(random_maps(config, count * B, generator)).to(crops.device)
+    first, whole = place or (0, B)
+    drawn = random_maps(config, count * whole, generator).reshape(count, whole, 2, 3)[:, first : first + B]
+    maps = torch.from_numpy(drawn.reshape(count * B, 2, 3)).to(crops.device)
     over = math.ceil(S * math.sqrt(config.scale[1]) / size)  # samples a pixel and axis
     images = (crops.float() / 255).contiguous(memory_format=torch.channels_last)
     shape = [B, 3, over * size, over * size]

@@ -24,14 +24,20 @@ Sampling = Literal["plain", "balanced"]
 class Batch:
     """What a method sees at one step: V views of B images, view 1 of all, then view 2 of all (N = V*B).
 
-    images: float in [0, 1]. labels: 1 live, 0 spoof. domains: 0 .. E-1. classes: one number a (label,
-    domain).
+    images: float in [0, 1]; on several devices those of this one's share alone (M < N), which is number `part`, while
+    all else is of the whole batch. labels: 1 live, 0 spoof. domains: 0 .. E-1. classes: one number a (label, domain).
     """
 
-    images: Float[Tensor, "N 3 H W"]
+    images: Float[Tensor, "M 3 H W"]
     labels: Int[Tensor, "N"]
     domains: Int[Tensor, "N"]
     classes: Int[Tensor, "N"]
+    part: int = 0
+
+    @property
+    def stream(self) -> tuple[int, ...]:
+        """What goes behind a generator's seed and step, so that every device draws other numbers for its images."""
+        return (self.part,) if self.part else ()
 
 
 def classes_of(labels: Int[Tensor, "N"], domains: Int[Tensor, "N"]) -> Int[Tensor, "N"]:

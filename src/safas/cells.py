@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from safas.benchmark import (
     Outcome,
@@ -35,6 +35,7 @@ from safas.training import (
     has_ended,
     has_weights,
     holds,
+    lock_of,
     progress_of,
     read_records,
     run_hash,
@@ -109,7 +110,7 @@ def do_trial(cell: Cell, desk: Desk) -> Validated | Outcome | Elsewhere:
 
 def drop_trial(trial: Validated, desk: Desk) -> None:
     """Of a trial that was not chosen keep the records and the scores of source validation."""
-    with _claim(trial.folder, desk) as is_ours:
+    with _claim(trial.folder) as is_ours:
         if is_ours and not is_evaluated(trial.folder):
             drop_weights(trial.folder, ())
             drop_checkpoint(trial.folder)
@@ -126,7 +127,7 @@ def state(cell: Cell, desk: Desk) -> State:
         return State("failed", folder, step, total, reason)
     if is_evaluated(folder):
         return State("done", folder, total, total)
-    if _is_claimed(folder, desk):
+    if _is_claimed(folder):
         return State("under way", folder, step, total)
     return State("trained" if has_ended(folder) else "stopped", folder, step, total)
 
@@ -137,7 +138,7 @@ def _claimed(
     if desk.threads is not None:
         torch.set_num_threads(desk.threads)
     folder = _folder(cell, desk)
-    with _claim(folder, desk) as is_ours:
+    with _claim(folder) as is_ours:
         if not is_ours:
             return Elsewhere(cell, folder)
         reason = _failed(folder)
@@ -220,9 +221,9 @@ def _data(protocol: Protocol, desk: Desk) -> SourceData:
 
 
 @contextmanager
-def _claim(folder: Path, desk: Desk) -> Iterator[bool]:
+def _claim(folder: Path) -> Iterator[bool]:
     """Whether the cell is ours; the system frees it with the process, whatever ends that."""
-    lock = _lock(folder, desk)
+    lock = lock_of(folder)  # which training takes once more
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
@@ -234,16 +235,11 @@ def _claim(folder: Path, desk: Desk) -> Iterator[bool]:
         lock.release()
 
 
-def _is_claimed(folder: Path, desk: Desk) -> bool:
-    lock = _lock(folder, desk)
+def _is_claimed(folder: Path) -> bool:
+    lock = lock_of(folder, is_shared=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return True
     lock.release()
     return False
-
-
-def _lock(folder: Path, desk: Desk) -> FileLock:
-    (desk.notes / "locks").mkdir(parents=True, exist_ok=True)
-    return FileLock(desk.notes / "locks" / folder.name)

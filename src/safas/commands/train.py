@@ -1,10 +1,12 @@
 """safas train PREPARED --protocol "A,B,C->D" """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import tyro
 
 from safas.benchmark import is_simulated, prepared_samples, protocols_of
@@ -12,6 +14,7 @@ from safas.commands.common import output, say
 from safas.methods import METHODS
 from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
+from safas.training.joining import is_started_together, joined, run_together
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,25 @@ def command_class(argv: Sequence[str]) -> type:
         """folder of all runs"""
         resume: bool = True
         """go on from the last checkpoint; --no-resume starts this run afresh"""
+        devices: int = 1
+        """processes of this machine that train together, one a GPU; no part of the run's name (docs/distributed.md)"""
         settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = defaults
 
-        def run(self, command: str) -> None:
+        def run(self, command: str) -> int:
             """Train and say where the run lies."""
-            samples = prepared_samples(self.prepared)
-            (protocol,) = protocols_of((self.protocol,), samples, self.splits)
-            data = source_data(protocol, samples)
-            folder = train(self.settings, data, self.prepared, self.runs, resume=self.resume)
+            if self.devices > 1 and not is_started_together():
+                return run_together(self.devices, shlex.split(command)[1:])
+            with joined() as group:
+                samples = prepared_samples(self.prepared)
+                (protocol,) = protocols_of((self.protocol,), samples, self.splits)
+                data = source_data(protocol, samples)
+                folder = train(self.settings, data, self.prepared, self.runs, resume=self.resume, group=group)
+            if group.is_first:
+                self.tell(folder, samples)
+            return 0
+
+        def tell(self, folder: Path, samples: pl.DataFrame) -> None:
+            """How the run stands and what is next."""
             console, told = output(), " (simulated faces)" if is_simulated(samples) else ""
             for record in read_records(folder, "epoch")[-1:]:
                 say(

@@ -70,7 +70,7 @@ class MixStyle(Method):
 
     def loss(self, batch: Batch, step: int) -> StepOutput:
         """L = R over the samples of all domains together, through mixed feature maps."""
-        generator = rng(self.seed, step)
+        generator = rng(self.seed, step, *batch.stream)
 
         def mix(x: Tensor) -> Tensor:
             if generator.random() >= self.config.probability:

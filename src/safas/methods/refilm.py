@@ -97,7 +97,8 @@ class Refilm(Method):
         """L = (1/E) sum_e R_e + lambda * L_sep on the batch, its second views filmed again."""
         config = self.config
         first, second = batch.images.chunk(self.views)
-        images = torch.cat([first, refilmed(second, config.strength, rng(self.seed, step))])
+        generator = rng(self.seed, step, *batch.stream)
+        images = torch.cat([first, refilmed(second, config.strength, generator)])
         made = own_heads(self, replace(batch, images=images))
         if config.contrastive_weight == 0:
             return made

@@ -1,7 +1,9 @@
 """Training: one loop for every method, resumable bit for bit, that sees source domains only."""
 
+from safas.training.claim import lock_of
 from safas.training.config import PRESETS, TrainConfig, preset
 from safas.training.folder import digest_of, holds, read_run
+from safas.training.group import ALONE, Group
 from safas.training.loop import read_crops, train
 from safas.training.naming import run_hash
 from safas.training.records import read_records
@@ -21,7 +23,9 @@ from safas.training.scoring import (
 from safas.training.teaching import Teacher, read_teacher, validated
 
 __all__ = [
+    "ALONE",
     "PRESETS",
+    "Group",
     "Teacher",
     "TrainConfig",
     "digest_of",
@@ -33,6 +37,7 @@ __all__ = [
     "has_weights",
     "holds",
     "load_scorer",
+    "lock_of",
     "preset",
     "progress_of",
     "read_crops",

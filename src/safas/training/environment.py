@@ -12,25 +12,42 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from safas.errors import InputError
 from safas.training.config import Precision, TrainConfig
+from safas.training.group import ALONE, Group
 
 PACKAGES = ("safas", "torch", "torchvision", "lightning-fabric", "numpy", "polars", "opencv-python-headless")
 
 
-def make_fabric(config: TrainConfig) -> Fabric:
-    """One device, and bfloat16 for what is set up through it where that is chosen. Raises InputError."""
+def make_fabric(config: TrainConfig, group: Group = ALONE) -> Fabric:
+    """This process's device, and bfloat16 for what is set up through it where that is chosen. Raises InputError."""
+    plugins: list[Any] = [LightningEnvironment()]  # one device; who the others are is the group's to know
+    devices: Any = _device_number(config, group)
     try:
-        fabric = Fabric(accelerator=config.accelerator, devices=1)
+        fabric = Fabric(accelerator=config.accelerator, devices=devices, plugins=plugins)
         if uses_bf16(config.precision, fabric.device):
-            mixed = MixedPrecision("bf16-mixed", fabric.device.type)
-            fabric = Fabric(accelerator=config.accelerator, devices=1, plugins=mixed)
+            plugins.append(MixedPrecision("bf16-mixed", fabric.device.type))
+            fabric = Fabric(accelerator=config.accelerator, devices=devices, plugins=plugins)
     except (RuntimeError, ValueError) as error:  # Fabric's ways to say that there is no such device
         first = str(error).splitlines()[0]
         what = f"no accelerator {config.accelerator!r} here ({first})"
         raise InputError(what, remedy="Use auto.") from error
+    if group.size > 1 and fabric.device.type not in ("cpu", "cuda"):
+        raise InputError(
+            f"several processes cannot train on {fabric.device.type}", remedy="Use `--accelerator cpu`."
+        )
+    if group.size > 1 and fabric.device.type == "cuda":
+        torch.cuda.set_device(fabric.device)
     return fabric
+
+
+def _device_number(config: TrainConfig, group: Group) -> int | list[int]:
+    """How many devices, or the number of this process's GPU; a process that is shown one alone takes that."""
+    if group.size == 1 or config.accelerator not in ("auto", "cuda", "gpu") or not torch.cuda.is_available():
+        return 1
+    return [group.local_rank % torch.cuda.device_count()]
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
@@ -70,8 +87,8 @@ def reproducible(config: TrainConfig, device: torch.device) -> Iterator[None]:
         memory.fill_uninitialized_memory = fill
 
 
-def environment(fabric: Fabric, config: TrainConfig) -> dict[str, Any]:
-    """Versions, commit, device, precision and threads, for config.json."""
+def environment(fabric: Fabric, config: TrainConfig, group: Group = ALONE) -> dict[str, Any]:
+    """Versions, commit, device, precision, threads and processes, for config.json."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": commit(),
@@ -79,6 +96,7 @@ def environment(fabric: Fabric, config: TrainConfig) -> dict[str, Any]:
         "device": str(fabric.device),
         "precision": "bf16" if uses_bf16(config.precision, fabric.device) else "fp32",
         "threads": torch.get_num_threads(),
+        "processes": group.size,
         "seed": config.seed,
     }
 

@@ -113,13 +113,18 @@ def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
 
 
 @torch.inference_mode()
-def features_of(net: ScoringNet, crops: Crops, batch: int = 64) -> Float[np.ndarray, "n D"]:
-    """phi of each crop, not normalised, in 32 bits; on the net's device, the net being in evaluation mode."""
+def features_of(
+    net: ScoringNet, crops: Crops, batch: int = 64, rows: slice | None = None
+) -> Float[np.ndarray, "k D"]:
+    """phi of each crop, or of some rows, not normalised, in 32 bits; on the net's device, the net being in evaluation
+    mode.
+    """
+    asked = range(len(crops))[rows or slice(None)]
     device = net.heads.weight.device
     parts = []
-    for start in range(0, len(crops), batch):
+    for start in range(asked.start, asked.stop, batch):
         pixels = (
-            torch.from_numpy(crops[start : start + batch]).to(device).permute(0, 3, 1, 2)
+            torch.from_numpy(crops[start : min(start + batch, asked.stop)]).to(device).permute(0, 3, 1, 2)
         )  # channels last, as it lies in memory
         parts.append(net.features(pixels).float().cpu())
     return torch.cat(parts).numpy()
@@ -137,13 +142,16 @@ def scorer_of(net: ScoringNet) -> Scorer:
     return lambda crops: scores_of(net, features_of(net, np.ascontiguousarray(crops)))
 
 
-def validate(net: ScoringNet, store: CropStore, epoch: int) -> tuple[dict[str, float], pl.DataFrame]:
-    """How the net stands on source validation: HTER and AUC over videos, separability, alignment.
+def validate(
+    net: ScoringNet, store: CropStore, features: Float[np.ndarray, "n D"], epoch: int
+) -> tuple[dict[str, float], pl.DataFrame]:
+    """How the net with these features of all crops stands on source validation.
+
+    HTER and AUC over videos, separability, alignment.
 
     Beside these, the videos with their `score` (the mean over their crops) and number of `frames`. Raises
     DivergenceError when a feature is not finite.
     """
-    features = features_of(net, store.images)
     if not np.isfinite(features).all():
         raise DivergenceError(
             f"the features are not finite at the end of epoch {epoch}", remedy="Lower the learning rate."

@@ -13,17 +13,26 @@ from safas.augment import views
 from safas.batches import Batch, Sampler, classes_of, rng
 from safas.methods import Method
 from safas.model import DomainHeads
+from safas.training.batch_norm import running_statistics
 from safas.training.config import TrainConfig
+from safas.training.group import ALONE, Group
 
 _VIEWS = 3  # purpose of a random generator, beside those of the sampler
 
 
 def take_step(
-    fabric: Fabric, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, step: int
+    fabric: Fabric,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    step: int,
+    group: Group = ALONE,
 ) -> dict[str, Tensor]:
     """One step of any method: its gradients, the optimiser, its hook. Returns scalars on the device."""
     optimizer.zero_grad()
-    output = method.gradients(batch, step, fabric.backward)
+    output = method.gradients(batch, step, group.backward(fabric.backward, method))
+    if group.size > 1:  # each batch norm saw its own share where they are not synchronised
+        group.average_(running_statistics(method.backbone))
     with absent_heads_kept(optimizer, method.heads, output.present):
         optimizer.step()
     extra = method.after_step(step)
@@ -59,13 +68,16 @@ def absent_heads_kept(
                 buffer.copy_(torch.where(row_present, buffer, old_momentum))
 
 
-def make_batch(sampler: Sampler, config: TrainConfig, count: int, step: int, device: torch.device) -> Batch:
-    """The batch of a step, `count` views of each image; a pure function of the settings and the step."""
+def make_batch(
+    sampler: Sampler, config: TrainConfig, count: int, step: int, device: torch.device, group: Group = ALONE
+) -> Batch:
+    """The batch of a step, `count` views of each image; a pure function of the settings, the step and the share."""
     store = sampler.store
     videos, crops = sampler.crops(step)
-    pixels = torch.from_numpy(store.images[crops]).to(device).permute(0, 3, 1, 2)
-    generator = rng(config.seed, _VIEWS, step)
-    images = views(pixels, config.image_size, config.augment, generator, count)
+    own = group.share(len(crops))
+    pixels = torch.from_numpy(store.images[crops[own]]).to(device).permute(0, 3, 1, 2)
+    generator, place = rng(config.seed, _VIEWS, step), (own.start, len(crops))
+    images = views(pixels, config.image_size, config.augment, generator, count, place)
     labels = torch.from_numpy(np.tile(store.live[videos].astype(np.int64), count)).to(device)
     domains = torch.from_numpy(np.tile(store.domain[videos], count)).to(device)
-    return Batch(images, labels, domains, classes_of(labels, domains))
+    return Batch(images, labels, domains, classes_of(labels, domains), group.rank)

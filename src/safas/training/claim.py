@@ -1,0 +1,37 @@
+"""One process at a time works on a run's folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from safas.errors import TrainingError
+
+_PATIENCE_S = 1.0  # longer than those who only look hold a lock
+
+
+def lock_of(folder: Path, *, is_shared: bool = True) -> FileLock:
+    """The lock of a run's folder, beside it; the system frees it with the process, whatever ends that.
+
+    is_shared: a thread that holds it may take it again.
+    """
+    locks = folder.parent / ".benchmark" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / folder.name, is_singleton=is_shared)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Within, the folder is ours. Raises TrainingError when another process is at it."""
+    lock = lock_of(folder)
+    try:
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout as error:
+        raise TrainingError(
+            "another process is training this run", where=str(folder), remedy="Wait for it or stop it."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
