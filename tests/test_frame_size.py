@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Write
 from safas.errors import InputError, MediaError
-from safas.frame_size import MOST_PIXELS, VARIABLE, most_pixels, size_in_header
+from safas.frame_size import MOST_PIXELS, VARIABLE, most_pixels
 from safas.media import decoded_image, evenly_spaced
 
 WIDTH, HEIGHT = 37, 23
@@ -40,21 +40,11 @@ def written(kind: str) -> np.ndarray:
 def test_an_image_is_measured_by_its_header(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """37 x 23 = 851 pixels: with 851 allowed it decodes, with 850 it does not."""
     data = written(kind)
-    assert size_in_header(data.tobytes()) == (WIDTH, HEIGHT)
     monkeypatch.setenv(VARIABLE, "851")
     assert decoded_image(data, "here").shape == (HEIGHT, WIDTH, 3)
     monkeypatch.setenv(VARIABLE, "850")
-    with pytest.raises(
-        MediaError, match=r"37 x 23 pixels, and the limit is 0.00085 million.*SAFAS_MAX_PIXELS="
-    ):
+    with pytest.raises(MediaError, match=r"the limit of 0.00085 million.*SAFAS_MAX_PIXELS="):
         decoded_image(data, "here")
-
-
-def test_what_announces_nothing_has_no_size() -> None:
-    assert size_in_header(b"P6 37 23 255 ") is None
-    for kind in KINDS:
-        for length in (2, 5, 9):
-            assert size_in_header(written(kind).tobytes()[:length]) is None, kind
 
 
 @pytest.mark.parametrize(
@@ -69,7 +59,7 @@ def test_a_video_is_measured_by_its_header(
     monkeypatch.setenv(VARIABLE, "3072")
     assert len(evenly_spaced(clip, 2)) == 2
     monkeypatch.setenv(VARIABLE, "3071")
-    with pytest.raises(MediaError, match=r"a frame of .* limit is 0.003071 million.*SAFAS_MAX_PIXELS="):
+    with pytest.raises(MediaError, match=r"a frame of .* limit (is|of) 0.003071 million.*SAFAS_MAX_PIXELS="):
         evenly_spaced(clip, 2)
 
 
@@ -128,7 +118,7 @@ def test_a_bomb_is_not_unfolded(name: str, tmp_path: Path) -> None:
         [sys.executable, "-c", _LOOK, str(path)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert "pixels" in said
-    assert "and the limit is 50 million" in said
+    assert "50 million" in said
     assert int(grown.split()[0]) * (1 if sys.platform == "linux" else 1 / 1024) < 30
 
 

@@ -4,9 +4,10 @@ Frames are chosen by a rule without any random number, so that the same file giv
 A file that is cut off or damaged is refused as a whole: half a presentation must not pass for one.
 """
 
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,12 +25,15 @@ from av.video.stream import VideoStream
 
 from safas.containers import announced_length
 from safas.errors import InputError, MediaError
-from safas.frame_size import check_size, most_pixels, size_in_header, too_many_pixels
+from safas.frame_size import check_size, most_pixels, unmeasured
 
 Image = npt.NDArray[np.uint8]
 
 # FFmpeg also knows playlists, which make it open other files and addresses, and text drawn as a picture.
 _CONTAINERS = {"format_whitelist": "mov,avi,matroska,webm,mpegts,mpeg,asf,flv,ogg,mjpeg"}
+_IMAGES = {
+    "format_whitelist": "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif,ppm_pipe,pgm_pipe,pbm_pipe,j2k_pipe"
+}
 
 # Each packet of these holds one shown frame (VP8, VP9 and AV1 also have hidden ones).
 _ONE_TO_ONE = ("h264", "hevc", "mjpeg", "mpeg4")
@@ -115,16 +119,23 @@ def _read_image(path: Path) -> Image:
 
 def decoded_image(data: npt.NDArray[np.uint8], where: str) -> Image:
     """An image file's bytes, uint8 [N], as upright uint8 [H, W, 3] RGB. Raises MediaError, naming `where`."""
-    check_size(*(size_in_header(data.tobytes()) or (0, 0)), where)
+    _check_image(data, where)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)  # applies the EXIF orientation
     except cv2.error as error:
         if "MAX_IMAGE" in str(error):  # OpenCV's own limit, which the commands set to ours
-            raise too_many_pixels("more pixels than allowed", where) from error
+            raise unmeasured(where) from error
         raise MediaError("the image cannot be decoded", where=where) from error
     if image is None:
         raise MediaError("the image is damaged or cut off", where=where)
     return np.asarray(image, np.uint8)
+
+
+def _check_image(data: npt.NDArray[np.uint8], where: str) -> None:
+    """Raises MediaError when the image is too large; what FFmpeg does not know is left to OpenCV and its own limit."""
+    options = {**_IMAGES, **_frame_limit()}
+    with suppress(av.FFmpegError), av.open(io.BytesIO(data.tobytes()), options=options) as container:
+        check_size(container.streams.video[0].width, container.streams.video[0].height, where)
 
 
 @contextmanager
@@ -149,8 +160,6 @@ def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _check_frames(stream: VideoStream, where: str) -> None:
     """Raises MediaError when the frames are too large; the decoder refuses those that become so later."""
     check_size(stream.width, stream.height, where)
-    if not stream.width:  # FFmpeg looked at a frame to learn it, and refused that one
-        raise too_many_pixels("more pixels than allowed (or damaged)", where)
     stream.codec_context.options = _frame_limit()
 
 
