@@ -246,12 +246,10 @@ def test_the_command_starts_several_and_says_which_one_was_killed(tmp_path: Path
         os.kill(_second_child(parent.pid), signal.SIGKILL)
         _, errors = parent.communicate(timeout=120)
     assert parent.returncode == 2
-    lines = [line for line in errors.splitlines() if line.startswith("safas: ")]
-    assert lines == [
+    assert errors.splitlines() == [
         "safas: error: process 1 of 2 was killed (SIGKILL). The same command goes on from the last checkpoint, on any "
         "number of devices."
     ]
-    assert "Traceback" not in errors
     assert _second_child(parent.pid) == 0
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -94,8 +95,9 @@ def _speaks(error: BaseException, group: Group, store: Any) -> bool:
     if isinstance(error, LostError) and _SUPERVISED in os.environ:
         return False
     try:
-        is_ours = bool(store.add(_TOLD, 1) == 1)
-    except RuntimeError:  # the first process kept the store and is gone
+        with socket.create_connection((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])), _LINGER_S):
+            is_ours = bool(store.add(_TOLD, 1) == 1)
+    except (OSError, RuntimeError):  # the first process kept the store and is gone
         return True
     if group.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         _keep_open(store, group.size)
@@ -118,9 +120,7 @@ def run_together(devices: int, arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(
-        logging.CRITICAL
-    )  # what it says, we say below in one line
+    logging.disable(logging.CRITICAL)  # what torch says here at length, we say below in one line
     os.environ[_SUPERVISED] = "1"
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // devices)))
