@@ -84,7 +84,7 @@ class Plain:
             shuffle=True,
             drop_last=True,
             num_workers=workers,
-            persistent_workers=True,
+            persistent_workers=workers > 0,
         )
         self.batches = self.endless()
 

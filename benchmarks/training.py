@@ -7,12 +7,12 @@ PREPARED is a folder of `safas prepare`, for example that of `safas demo`. Its t
 last are resized to 256 pixels and written as JPEG files. Both ways train the same ResNet-18 from random weights with
 SA-FAS on them, with the paper's settings: the plain loop decodes the files, ours has packed them (`safas pack`). Each
 on two threads; the plain loop has as many DataLoader workers. The ways take turns in each of ROUNDS (default 5), the
-plain loop's workers standing still meanwhile; medians are printed, with the range, and ratios are of medians. Beside the
-views a second stand those a second of processor time, of all threads and workers (Linux only): where other programs
-want the processor too, they are what can be compared.
+plain loop's workers standing still meanwhile; medians are printed, with the range, and ratios are of medians. Beside
+the views a second stand those a second of processor time, of all threads and workers (Linux only): where other programs
+want the processor too, they are what can be compared. OMP_WAIT_POLICY=passive keeps threads that wait from counting.
 
 The peak is that of a compiled loop of multiply-adds in 32 bits on one core, times the threads, in the same run.
-`curves` (default: 120 steps, 3 seeds; 24 images of 128 pixels a step) prints the mean loss of each tenth of the steps.
+`curves` (default: 120 steps, 3 seeds; 24 images of 64 pixels a step) prints the mean loss of each tenth of the steps.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ from safas.packing import pack
 from safas.protocols import leave_one_out, source_data
 from safas.table import CROPS, read_table, write_table
 from safas.training import TrainConfig
-from safas.training.environment import make_fabric, uses_bf16
+from safas.training.environment import make_fabric, reproducible, uses_bf16
 from safas.training.step import make_batch, take_step
 
 THREADS = 2
@@ -81,7 +81,8 @@ class Ours:
 
     def step(self) -> float:
         """One step of training; its loss."""
-        terms = take_step(self.fabric, self.method, self.optimizer, self.batch(), self.done)
+        with reproducible(self.config, self.fabric.device):
+            terms = take_step(self.fabric, self.method, self.optimizer, self.batch(), self.done)
         self.done += 1
         return float(terms["loss"])
 
@@ -205,7 +206,7 @@ def _print(batch: int, found: Rates, most: float, cost: float) -> None:
         print(f"batch {batch}, ours is {times} times the authors' loop, {low} to {high} views/s")
 
 
-def curves(prepared: Path, steps: int = 120, seeds: int = 3, batch: int = 24, size: int = 128) -> None:
+def curves(prepared: Path, steps: int = 120, seeds: int = 3, batch: int = 24, size: int = 64) -> None:
     """The mean loss of each tenth of the steps, side by side."""
     runs: dict[str, list[list[float]]] = {"plain": [], "ours": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +239,8 @@ def main(prepared: Path, *more: str) -> None:
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
     precision = "bf16" if uses_bf16("auto", torch.device("cpu")) else "fp32"
     print(f"{THREADS} threads, {THREADS} workers; ours in {precision}, plain in fp32")
-    print(f"load when it began: {os.getloadavg()[0]:.1f}")
+    waiting = os.environ.get("OMP_WAIT_POLICY", "the system's")
+    print(f"waiting threads: {waiting}; load when it began: {os.getloadavg()[0]:.1f}")
     if more[:1] == ("curves",):
         curves(prepared, *map(int, more[1:]))
     else:
