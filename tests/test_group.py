@@ -1,10 +1,12 @@
 """Several processes that train one run: the numbers of one process, one folder, and what happens when one is lost."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,10 +19,11 @@ from torch import nn
 
 import together
 import toy
-from safas.batches import Batch, CropStore, Sampler
+from safas.batches import Batch, CropStore, Sampler, rng
 from safas.errors import InputError, TrainingError
 from safas.training import Group, loop, read_records, read_run, train
 from safas.training.batch_norm import SharedBatchNorm, synchronised
+from safas.training.claim import claimed
 from safas.training.joining import _place, is_started_together
 from safas.training.scoring import weights_path
 from safas.training.step import make_batch
@@ -107,6 +110,11 @@ def test_every_share_is_what_one_process_sees_of_it(prepared: Path) -> None:
         assert torch.equal(torch.cat(halves, dim=1).flatten(0, 1), whole.images)
         rows = [row for rank in range(size) for row in range(6)[Group(rank, size).share(6)]]
         assert rows == list(range(6))
+        streams = {
+            rng(0, 7, *part.stream).random() for part in parts
+        }  # for what a method draws for its images
+        assert len(streams) == size
+        assert rng(0, 7).random() in streams
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +172,19 @@ def test_killed_it_goes_on_with_two_processes(uninterrupted: Path, prepared: Pat
     assert [(line["step"], line["environment"]["processes"]) for line in resumed] == [(2, 3), (4, 2)]
     _is_alike(run, uninterrupted)
     assert not [path for path in run.rglob("*") if "partial" in path.name]
+
+
+def test_with_as_many_processes_it_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> None:
+    """With a backbone that drops features by chance: two processes in one go, and two that are killed and resumed."""
+    config = replace(CONFIG, backbone="dropping")
+    for folder, steps in (("whole", (-1,)), ("resumed", (3, -1))):
+        for step in steps:
+            in_processes(2, together.run, prepared, tmp_path / folder, config, (1, step))
+    runs = sorted(tmp_path.glob("*/[!.]*"))
+    assert [len(read_records(run, "resumed")) for run in runs] == [1, 0]
+    ours, theirs = (loop.load(run / "checkpoint.safetensors")[0] for run in runs)
+    for name, tensor in theirs.items():
+        assert torch.equal(ours[name], tensor), name
 
 
 def test_what_all_find_wrong_is_said_once(prepared: Path, tmp_path: Path) -> None:
@@ -226,6 +247,15 @@ def test_a_run_is_trained_by_one_command_at_a_time(
     ):
         train(CONFIG, toy.source_data(toy.samples()), prepared, tmp_path, progress=False)
     assert train(CONFIG, toy.source_data(toy.samples()), prepared, tmp_path, progress=False).is_dir()
+
+
+def test_a_file_system_without_locks_hinders_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(lock: FileLock, **_: float) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", refusing)
+    with claimed(tmp_path / "run"):
+        pass
 
 
 @pytest.mark.slow

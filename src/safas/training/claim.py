@@ -1,5 +1,6 @@
 """One process at a time works on a run's folder."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ def lock_of(folder: Path, *, is_shared: bool = True) -> FileLock:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Within, the folder is ours. Raises TrainingError when another process is at it."""
+    """Within, the folder is ours, as far as the file system has locks. Raises TrainingError when another has it."""
     lock = lock_of(folder)
     try:
         lock.acquire(timeout=_PATIENCE_S)
@@ -31,6 +32,9 @@ def claimed(folder: Path) -> Iterator[None]:
         raise TrainingError(
             "another process is training this run", where=str(folder), remedy="Wait for it or stop it."
         ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
     try:
         yield
     finally:

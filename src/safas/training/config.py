@@ -65,7 +65,7 @@ class TrainConfig:
     threads: int | None = None
     """CPU threads; none: as many as torch takes by itself"""
     sync_batch_norm: bool = True
-    """on several devices: batch norms see the whole batch, as on one; off: each its device's share (faster)"""
+    """on several devices: batch norms see the whole batch, as on one; off: their device's share (faster)"""
 
     def __post_init__(self) -> None:
         least = {"seed": 0, "lr_every": 1, "evaluate_every": 1, "checkpoint_every": 1, "log_every": 1}
