@@ -108,6 +108,21 @@ def test_an_image(where: str, address, browsers, predictor, tmp_path: Path, requ
             assert reason == wanted.reasons[0].text
 
 
+def test_in_eight_bits(easy: Path, browsers, has_runtime, tmp_path: Path) -> None:
+    """The browser's own kernels for 8 bits give the scores of the server's, to the four digits that are shown."""
+    predictor = safas.Predictor(easy, precision="int8")
+    options = ("--workers", "1", "--precision", "int8")
+    with serving(easy, tmp_path / "run", *options) as served, page_of(browsers("live"), served.url) as page:
+        judge_here(page)
+        assert "8 bits" in page.inner_text("#card-body")
+        for name, picture in PICTURES.items():
+            cv2.imwrite(str(tmp_path / f"{name}.png"), picture[:, :, ::-1])
+            wanted = predictor(picture)
+            page.set_input_files("#file", tmp_path / f"{name}.png")
+            label, score, _ = verdict_on(page)
+            assert (label, score) == (wanted.label, pytest.approx(wanted.score, abs=1e-4))
+
+
 @pytest.mark.parametrize("where", ["server", "browser"])
 def test_a_video(where: str, address, browsers, predictor, write_video, tmp_path: Path, request) -> None:
     """VP9 in WebM, which every browser shows. The page's own decoder may differ a little from FFmpeg."""

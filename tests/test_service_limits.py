@@ -120,7 +120,7 @@ def _listens(running: Served) -> bool:
 
 
 def test_two_hundred_at_once_are_answered_rightly_and_leave_no_memory(bundle: Path, tmp_path: Path) -> None:
-    """Each gets the predictor's verdict on its own picture, or 503. Twice over, the process does not grow.
+    """Each gets the predictor's verdict on its own picture, or 503 and when to come back. Twice over, no growth.
 
     At least 100 + 2 of a round are judged, of 320 x 320 x 3 bytes each: if they were kept, a round would cost
     31 MB for the pictures alone. Allowed are 15 MB, for what allocators do.
@@ -137,6 +137,7 @@ def test_two_hundred_at_once_are_answered_rightly_and_leave_no_memory(bundle: Pa
         for _ in range(3):  # the first fills what is allocated once
             answers = asyncio.run(_all_at_once(running.url, bodies))
             statuses = Counter(answer.status_code for answer in answers)
+            assert sum(statuses.values()) == AT_ONCE  # not one was dropped
             assert set(statuses) <= {200, 503}
             assert statuses[200] >= 102
             for number, answer in enumerate(answers):
@@ -146,6 +147,7 @@ def test_two_hundred_at_once_are_answered_rightly_and_leave_no_memory(bundle: Pa
                     assert answer.json()["score"] == pytest.approx(verdict.score, rel=1e-5)
                 else:
                     assert error(answer)[1] == "the queue is full"
+                    assert int(answer.headers["retry-after"]) >= 1
             sizes.append(_resident(running.process.pid))
         assert running.files() == []
     if sys.platform == "linux":
