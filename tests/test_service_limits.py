@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 import safas
 from safas.cli import main
+from safas.service.running import bound
 from serving import KEY, PHOTO, Halfway, Served, encoded, serving, until
 
 FACE = encoded(PHOTO)
@@ -168,6 +170,28 @@ def _resident(process: int) -> int:
     """Bytes of memory, as Linux counts them; 0 elsewhere."""
     path = Path(f"/proc/{process}/statm")
     return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if path.is_file() else 0
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    """Nagle's algorithm is off on the connections that asyncio accepts from the socket that is listened on."""
+
+    async def off() -> int:
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            told.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = bound("127.0.0.1", 0)
+        async with await asyncio.start_server(accepted, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            result = await asyncio.wait_for(told, 60)
+            writer.close()
+            await writer.wait_closed()
+            return result
+
+    assert asyncio.run(off())
 
 
 @pytest.mark.parametrize(
