@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 WHOLE = 2048  # rows up to which all pairs are held at once by the contrastive loss: some 16 MB for each array
-TRIPLETS_WHOLE = 256  # rows up to which all triplets are: some 64 MB for each array
+TRIPLETS_WHOLE = 192  # rows up to which all triplets are: some 28 MB for each array
 
 
 def supervised_contrastive(
