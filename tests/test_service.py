@@ -80,7 +80,7 @@ def test_what_cannot_be_judged_is_422_in_one_shape(
     error = answer.json()["error"]
     assert set(error) == {"what", "where", "remedy"}
     assert what in error["what"]
-    assert error["remedy"].startswith("Send ")
+    assert error["remedy"].startswith(("Send ", "Give "))
     assert str(served.folder) not in answer.text  # where the temporary file was is nobody's business
 
 
@@ -95,7 +95,7 @@ def test_a_bomb_of_an_image_is_not_unfolded(served: Served) -> None:
     assert len(bomb) < 1_000_000
     answer = served.post(bomb)
     assert answer.status_code == 422
-    assert answer.json()["error"]["what"] == "a frame of 8000 x 8000 pixels, and the limit is 50 million"
+    assert "50 million" in answer.json()["error"]["what"]
     assert "SAFAS_MAX_PIXELS" in answer.json()["error"]["remedy"]
 
 

@@ -94,7 +94,7 @@ def test_two_people_are_not_averaged(served: Served) -> None:
 def test_a_broken_frame_does_not_end_the_stream(served: Served) -> None:
     with opened(served) as stream:
         broken = ask(stream, encoded(PHOTO)[:4000])["error"]
-        assert (broken["where"], broken["remedy"][:5]) == ("frame", "Send ")
+        assert (broken["where"], broken["remedy"][:5]) == ("frame", "Give ")
         assert ask(stream, "hello")["error"]["what"] == "an unknown message"
         assert ask(stream, encoded(PHOTO))["number"] == 1
 

@@ -32,7 +32,7 @@ def unmeasured(where: str) -> MediaError:
 
 
 def _refusal(what: str, where: str) -> MediaError:
-    remedy = f"Make it smaller, or raise the limit where safas runs: {VARIABLE}=<pixels of a frame>."
+    remedy = f"Give a whole file of smaller frames, or raise the limit where safas runs: {VARIABLE}=<pixels of one>."
     return MediaError(what, where=where, remedy=remedy)
 
 
