@@ -65,4 +65,4 @@ def tell(console: Console, report: ExportReport) -> None:
     for note in (*bundle.notes, *bundle.models["fp32"].band.statements[:2]):
         say(console, f"note: {note}")
     say(console, f"bundle: {report.folder} (read {report.folder / 'MODEL_CARD.md'})")
-    say(console, f"next: safas predict {report.folder} VIDEO")
+    say(console, f"next: safas predict {report.folder} VIDEO, or safas serve {report.folder}")
