@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from machine import machine
-from minifasnet import SIDE, minifasnet
+from minifasnet import SIDE, minifasnet, relu
 from safas.batches import CropStore
 from safas.benchmark import prepared_samples
 from safas.export.graph import quantised, to_onnx
@@ -57,7 +57,9 @@ def main(student: Path, teacher: Path, prepared: Path, rounds: int = 200) -> Non
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
     print(f"1 thread; load when it began: {os.getloadavg()[0]:.1f}; {rounds} rounds")
     crops = _crops(prepared)
+    torch.manual_seed(0)
     ways = [_alone("MiniFASNetV2's shape", minifasnet(), SIDE)]
+    ways += [_alone("the same with ReLU", minifasnet(relu), SIDE)]
     for name, run in (("student", student), ("teacher", teacher)):
         net = load_scorer(run, validated(run).epoch).to(memory_format=torch.contiguous_format)
         ways += _ways(name, net, crops)
