@@ -1,0 +1,63 @@
+"""The published benchmark: every number of its headline follows from the scores that are published with it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_curve
+
+from safas.grid_file import read_grid
+from safas.protocols import SOURCE_DEV, TARGET
+
+DOCS = Path(__file__).parents[1] / "docs"
+CELLS = pl.read_csv(DOCS / "benchmark" / "cells.csv")
+SCORES = pl.read_parquet(DOCS / "benchmark" / "scores.parquet")
+
+
+def rates(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """False accepts, false rejects and thresholds, by scikit-learn; accepted is a score at the threshold or above."""
+    live, score = (rows["label"] == "live").to_numpy(), rows["score"].to_numpy()
+    far, tpr, at = roc_curve(live, score, drop_intermediate=False)
+    return far, 1 - tpr, at
+
+
+def hter(run: str) -> float:
+    """At the point of source validation's ROC where both errors differ least, the stricter of two equal ones.
+
+    The threshold is half-way from its score to the next lower one.
+    """
+    dev, target = (SCORES.filter(run=run, role=role) for role in (SOURCE_DEV, TARGET))
+    far, frr, at = rates(dev)
+    point = np.argmin(np.round(np.abs(far - frr), 12))  # from strict to lax: the first of equals
+    threshold = (at[point] + at[point + 1]) / 2
+    live = (target["label"] == "live").to_numpy()
+    accepted = target["score"].to_numpy() >= threshold
+    return float(np.mean(accepted[~live]) + np.mean(~accepted[live])) / 2
+
+
+def test_each_cell_follows_from_its_scores() -> None:
+    assert set(CELLS["run"]) == set(SCORES["run"])
+    for row in CELLS.iter_rows(named=True):
+        assert hter(row["run"]) == pytest.approx(row["hter"], abs=1e-9), row
+
+
+def test_the_headline_is_the_mean_of_its_cells() -> None:
+    page = (DOCS / "benchmark.md").read_text()
+    headline = page.split("**HTER in percent on the unseen domain")[1].split("\n\n")[1]
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in headline.splitlines()]
+    targets = rows[0][2:-1]
+    assert len(rows) > 4
+    for name, seeds, *numbers in rows[2:]:
+        cells = CELLS.filter(name=name)
+        assert len(cells) == int(seeds) * len(targets), name
+        for target, number in zip(targets, numbers, strict=False):
+            of = cells.filter(pl.col("protocol").str.ends_with(f"->{target}"))["hter"]
+            assert re.match(r"[\d.]+", number)[0] == f"{100 * of.mean():.1f}", (name, target)  # type: ignore[index, str-bytes-safe]
+
+
+def test_the_grid_is_what_was_run() -> None:
+    variants = read_grid(DOCS / "benchmark" / "grid.yaml").variants
+    told = {(variant.name, seed) for variant in variants for seed in variant.seeds}
+    assert told == set(CELLS.select("name", "seed").iter_rows())
