@@ -21,7 +21,7 @@ from safas.distillation import StudentConfig, distill, student_of
 from safas.errors import InputError, ProtocolError
 from safas.export import ExportConfig, export
 from safas.losses import domain_risks
-from safas.methods.distill import DistillConfig, soft_distance
+from safas.methods.distill import Distill, DistillConfig, soft_distance
 from safas.protocols import parse, source_data
 from safas.training import (
     TrainConfig,
@@ -33,7 +33,7 @@ from safas.training import (
     run_hash,
     train,
 )
-from toy_method import make, toy_batch, without
+from toy_method import D, Tiny, make, teacher, toy_batch, without
 
 STUDENT = StudentConfig(backbone="shufflenet_v2_x0_5", image_size=24, epochs=4, threads=1)
 
@@ -101,15 +101,15 @@ def test_a_head_without_a_sample_of_its_domain_still_learns_from_the_teacher() -
 
 def test_teacher_and_student_see_the_same_view_each_at_its_size() -> None:
     """The student's backbone is for 6 pixels; views of 12 reach it halved, and its teacher as they are."""
-    method, batch = make("distill", config=DistillConfig(side=6)), toy_batch()
+    method, batch = Distill(Tiny(), D, 3, DistillConfig(side=6), 12, 10), toy_batch()
     large = replace(batch, images=batch.images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
-    seen, teach = [], method.teacher
+    seen, teach = [], teacher(3)
 
     def watching(images: torch.Tensor) -> torch.Tensor:
         seen.append(images)
-        return teach(images)  # type: ignore[operator, no-any-return]
+        return teach(images)
 
-    method.teacher = watching  # type: ignore[assignment]
+    method.teacher = watching
     assert method.loss(large, 0).features.shape == (24, 8)
     assert seen[0].shape[-1] == 12
     assert method.scoring_net().image_size == 6
