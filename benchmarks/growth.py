@@ -3,7 +3,7 @@
     SAFAS_FACE_DETECTOR=yunet_n_dynamic.onnx python benchmarks/growth.py [BUDGET] [FIGURE]
 
 Linux. Each stage is measured at sizes in a geometric series, as long as the next one is likely to take less than BUDGET
-(default 5) processor seconds; FIGURE (default docs/images/growth.svg) is the plot. A cost is taken to be n^exponent
+(default 3) processor seconds; FIGURE (default docs/images/growth.svg) is the plot. A cost is taken to be n^exponent
 over the largest sizes, within a factor of twenty; small ones are the fixed cost. n log n comes out between 1 and 1.2.
 All is done in one thread. Networks are ResNet-18s that see 80 pixels: at 256 pixels their work takes ten times as long.
 The last table is for one core of this machine: what is beyond the sizes measured is marked with ~ and goes on linearly
@@ -12,7 +12,7 @@ from the two largest.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import getloadavg
@@ -33,18 +33,32 @@ CROPS = (1e4, 1e6, 1e8)
 class Cost:
     """A row of the last table: `share` of the stage's n to one crop, and what takes the time, or the memory.
 
-    `holds`: another stage, whose memory for as many crops comes on top, since it is lost in the noise of a small n.
+    `alone`: its tasks know nothing of one another, so that a process needs no more memory for more of them. `holds`:
+    another stage, whose memory for as many crops comes on top, since it is lost in the noise of a small n.
     """
 
     stage: str
     share: float
     bottleneck: str
     holds: str = ""
+    alone: bool = False
+
+    def memory(self, named: Mapping[str, Growth], crops: float) -> float:
+        """Bytes for so many crops."""
+        growth = named[self.stage]
+        own = growth.points[-1].memory if self.alone else growth.memory_at(crops * self.share)
+        return own + (named[self.holds].memory_at(crops) if self.holds else 0.0)
 
 
 COSTS = (
-    Cost(SIMULATE, 1, "rendering; one task a person, on any number of machines"),
-    Cost(PREPARE, 1, "finding faces, then decoding; one task a video, on any number of machines", AGAIN),
+    Cost(SIMULATE, 1, "rendering; one task a person, on any number of machines", alone=True),
+    Cost(
+        PREPARE,
+        1,
+        "finding faces, then decoding; one task a video, on any number of machines",
+        AGAIN,
+        alone=True,
+    ),
     # three eighths of its crops are trained on
     Cost(
         TRAIN, 8 / 3, "convolutions; GPUs. All crops are in memory unless `safas pack` has packed them", OPEN
@@ -92,7 +106,7 @@ def cost_table(growths: Sequence[Growth]) -> list[str]:
         largest = growth.points[-1].n / cost.share
         cells = [
             f"{'~' if crops > largest else ''}{_duration(growth.seconds_at(crops * cost.share))}, "
-            f"{_size(growth.memory_at(crops * cost.share) + (named[cost.holds].memory_at(crops) if cost.holds else 0))}"
+            f"{_size(cost.memory(named, crops))}"
             for crops in CROPS
         ]
         lines.append(f"| {' | '.join((cost.stage, f'{largest:,.0f}', *cells, cost.bottleneck))} |")
@@ -110,7 +124,7 @@ def _size(memory: float) -> str:
 
 
 def main() -> int:
-    budget = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    budget = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
     figure = Path(sys.argv[2]) if len(sys.argv) > 2 else FIGURE
     start = time.perf_counter()
     print(machine())
