@@ -39,3 +39,17 @@ def test_the_manifest_gives_each_run_a_worker_with_its_gpu() -> None:
         assert [volume["name"] for volume in pod["volumes"]] == ["data"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert f"rayproject/ray:{cluster['rayVersion']}-" in PAGE
+
+
+def test_the_costs_are_those_that_were_measured() -> None:
+    """The page's table is the one that the benchmark printed, line by line."""
+    results = (Path(__file__).parent.parent / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    told = [line for line in PAGE.partition("## What it costs")[2].splitlines() if line.startswith("|")]
+    assert len(told) == 9
+    assert set(told) <= set(results.splitlines())
+
+
+def test_the_links_lead_somewhere() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    for target in re.findall(r"\]\((?!https)([^)#]+)", PAGE):
+        assert (docs / target).is_file(), target
