@@ -24,6 +24,7 @@ from safas.training.config import TrainConfig
 from safas.training.environment import environment, make_fabric, reproducible
 from safas.training.folder import CHECKPOINT, identity, open_folder
 from safas.training.group import ALONE, Group
+from safas.training.memory import memory_kept
 from safas.training.progress import Progress
 from safas.training.records import Record, Records
 from safas.training.scoring import features_of, has_ended, keep_dev_scores, validate, weights_path
@@ -55,7 +56,7 @@ def train(
     TrainingError for a folder or checkpoint of another run, and for one that another process is training.
     """
     fabric = make_fabric(config, group)
-    with reproducible(config, fabric.device):
+    with reproducible(config, fabric.device), memory_kept(fabric.device):
         stores = read_crops(data, prepared)
         for name, store in stores.items():
             _check_labels(store, name)
