@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -60,13 +60,15 @@ class Pack:
         size = path.stat().st_size if path.is_file() else 0
         if size != about.bytes:
             raise _refusal(path, f"{size:,} bytes of {about.bytes:,} are there")
-        with path.open("rb") as file:
-            shape, start = _shape(file, path), file.tell()
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if shape != (about.crops, about.side, about.side, 3):
-            raise _refusal(path, f"it holds crops of the shape {shape}, not those that were packed")
-        flat = np.frombuffer(self._map, np.uint8, offset=start)
-        self.pixels: UInt8[np.ndarray, "n S S 3"] = flat.reshape(shape)
+        try:
+            mapped: Any = npy.open_memmap(path, mode="r")
+        except ValueError as error:
+            raise _refusal(path, "it is no NumPy file") from error
+        if mapped.dtype != np.uint8 or mapped.shape != (about.crops, about.side, about.side, 3):
+            what = f"it holds {mapped.dtype} of the shape {mapped.shape}, not the crops that were packed"
+            raise _refusal(path, what)
+        self._map: mmap.mmap = mapped.base
+        self.pixels: UInt8[np.ndarray, "n S S 3"] = np.asarray(mapped)
         if _probe(self.pixels) != about.probe:
             raise _refusal(path, "these are not the pixels that were packed")
 
@@ -212,18 +214,6 @@ def _written(prepared: Path, paths: list[str], progress: Callable[[int, int], No
     written: UInt8[np.ndarray, "n S S 3"] = np.load(path, mmap_mode="r")
     size, table = path.stat().st_size, _table_digest(paths)
     return _About(*shape[:2], table, pixels.hexdigest(), _probe(written), size, __version__)
-
-
-def _shape(file: BinaryIO, path: Path) -> tuple[int, ...]:
-    """What the head of a .npy file of bytes says; the file stands at the pixels then."""
-    try:
-        npy.read_magic(file)
-        shape, _, kind = npy.read_array_header_1_0(file)
-    except ValueError as error:
-        raise _refusal(path, "it is no NumPy file") from error
-    if kind != np.uint8:
-        raise _refusal(path, f"it holds {kind}, not uint8")
-    return tuple(shape)
 
 
 def _probe(pixels: UInt8[np.ndarray, "n S S 3"]) -> str:
