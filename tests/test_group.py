@@ -29,7 +29,7 @@ from safas.training.scoring import weights_path
 from safas.training.step import make_batch
 from together import CONFIG, SIZE, STEPS, config_of, in_processes
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes of these tests are forks")
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes of these tests are forks")
 
 INEXACT = ("mixstyle", "refilm", "distill")  # draw for their own images; the last needs a teacher
 EXACT = [name for name in together.METHODS if name not in INEXACT]
@@ -62,6 +62,7 @@ def made(prepared: Path) -> dict[int, list[list[dict[str, np.ndarray]]]]:
         return {1: [together.steps(prepared, ALL)], **made}
 
 
+@forking
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("method", EXACT)
 def test_gradients_and_weights_are_those_of_one_process(method: str, count: int, made: Any) -> None:
@@ -78,6 +79,7 @@ def test_gradients_and_weights_are_those_of_one_process(method: str, count: int,
     assert np.abs(moved).max() > 1e-3
 
 
+@forking
 @pytest.mark.parametrize("count", [2, 4])
 def test_all_processes_hold_the_same_bit_for_bit(count: int, made: Any) -> None:
     """Heads, projected or not, and all else: of every method, and of batch norms that are not synchronised."""
@@ -88,6 +90,7 @@ def test_all_processes_hold_the_same_bit_for_bit(count: int, made: Any) -> None:
                 np.testing.assert_array_equal(theirs[name], value, err_msg=name)
 
 
+@forking
 def test_batch_norms_on_their_own_see_other_statistics(made: Any) -> None:
     """So the comparison with one process would notice if they were not synchronised."""
     one, two = (made[count][0][-1]["0 gradient of backbone.layer1.0.weight"] for count in (1, 2))
@@ -140,6 +143,7 @@ def _is_alike(run: Path, other: Path) -> None:
             assert ours["step"] == theirs["step"]
 
 
+@forking
 def test_killed_it_goes_on_with_one_process(uninterrupted: Path, prepared: Path, tmp_path: Path) -> None:
     """The second of two is killed before step 3; the first ends at once, with the checkpoint at 2 in place."""
     said, codes = in_processes(2, together.run, prepared, tmp_path, CONFIG, (1, 3))
@@ -155,6 +159,7 @@ def test_killed_it_goes_on_with_one_process(uninterrupted: Path, prepared: Path,
     _is_alike(run, uninterrupted)
 
 
+@forking
 def test_killed_it_goes_on_with_two_processes(uninterrupted: Path, prepared: Path, tmp_path: Path) -> None:
     """The first of two is killed, the one who writes; three do the next step, two the rest."""
     said, codes = in_processes(2, together.run, prepared, tmp_path, CONFIG, (0, 3))
@@ -174,6 +179,7 @@ def test_killed_it_goes_on_with_two_processes(uninterrupted: Path, prepared: Pat
     assert not [path for path in run.rglob("*") if "partial" in path.name]
 
 
+@forking
 def test_with_as_many_processes_it_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> None:
     """With a backbone that drops features by chance: two processes in one go, and two that are killed and resumed."""
     config = replace(CONFIG, backbone="dropping")
@@ -187,6 +193,7 @@ def test_with_as_many_processes_it_goes_on_bit_for_bit(prepared: Path, tmp_path:
         assert torch.equal(ours[name], tensor), name
 
 
+@forking
 def test_what_all_find_wrong_is_said_once(prepared: Path, tmp_path: Path) -> None:
     said, codes = in_processes(2, together.run_each_its_own, prepared, tmp_path, CONFIG)
     assert codes == [2, 2]
