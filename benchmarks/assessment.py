@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from os import getloadavg
 from pathlib import Path
 from typing import Any
@@ -125,10 +124,7 @@ def main() -> int:
     count, replicates, rounds = (
         int(sys.argv[i]) if len(sys.argv) > i else default for i, default in ((1, 1_000_000), (2, 20), (3, 5))
     )
-    print(machine())
-    print(
-        ", ".join(f"{name} {version(name)}" for name in ("safas", "numpy", "scipy", "polars", "scikit-learn"))
-    )
+    print(machine("safas", "numpy", "scipy", "polars", "scikit-learn"))
     print(
         f"load when it began: {getloadavg()[0]:.1f}; {count:,} scores of {PEOPLE:,} people, {rounds} rounds"
     )

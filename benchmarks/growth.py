@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from os import getloadavg
 from pathlib import Path
 
@@ -127,8 +126,7 @@ def main() -> int:
     budget = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
     figure = Path(sys.argv[2]) if len(sys.argv) > 2 else FIGURE
     start = time.perf_counter()
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(machine(*PACKAGES))
     print(f"load when it began: {getloadavg()[0]:.1f}; processor seconds, up to about {budget:g} each")
     growths = []
     for stage in STAGES:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -44,8 +43,7 @@ PACKAGES = ("safas", "onnxruntime", "torch", "opencv-python-headless", "av", "nu
 def main(bundle: Path, run: Path, prepared: Path, rounds: int = 60) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(machine(*PACKAGES))
     print(f"1 thread; load when it began: {os.getloadavg()[0]:.1f}; {rounds} rounds")
     ways = {name: safas.Predictor(bundle, precision=name) for name in ("fp32", "int8")}
     policy = ways["fp32"].bundle.policy

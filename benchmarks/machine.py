@@ -1,15 +1,19 @@
-"""On what a benchmark runs: the first line that each of them prints."""
+"""On what a benchmark runs: the first lines that each of them prints."""
 
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from safas.parallel import cores
 
 
-def machine() -> str:
-    """Processor (by name where Linux tells it), usable cores, system, Python."""
+def machine(*packages: str) -> str:
+    """Processor (by name where Linux tells it), usable cores, system, Python; below, the packages' versions."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"{processor}, {cores()} cores, {platform.system()}, Python {platform.python_version()}\n{versions}"
+    )

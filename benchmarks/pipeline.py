@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -54,19 +53,15 @@ def generated(folder: Path, rows: int, side: int) -> None:
     samples |= {"domain": pl.Series(np.array(list("abcd"))[number % 4])}
     samples |= {"attack": label.replace({"live": "none", "spoof": "print"})}
     samples |= {"split": pl.Series(np.where(number % 5 == 0, "dev", "train"))}
-    table = pl.select(**{name: _column(value) for name, value in samples.items()})
+    table = pl.select(**{name: pl.lit(value) for name, value in samples.items()})
     write_table(checked_samples(table, "generated"), folder / "samples.parquet")
     crops = {name: None for name in CROPS} | {"dataset": "generated", "detector": "yunet", "size": side}
     crops |= {"video": pl.Series(np.repeat(video.to_numpy(), OF_VIDEO)), "margin": 0.15, "align": False}
     crops |= {"frame": pl.Series(np.tile(np.arange(OF_VIDEO), len(video))), "rotation": 0}
     crops |= {"landmarks": pl.Series([[float(value) for value in range(10)]]).new_from_index(0, rows)}
     crops |= {"crop": pl.Series([f"{place % FILES}.png" for place in range(len(video) * OF_VIDEO)])}
-    table = pl.select(**{name: _column(value) for name, value in crops.items()})
+    table = pl.select(**{name: pl.lit(value) for name, value in crops.items()})
     write_table(checked(table, CROPS, "generated"), folder / "crops.parquet")
-
-
-def _column(value: object) -> pl.Expr:
-    return pl.lit(value)
 
 
 def against_the_step(rounds: int) -> None:
@@ -162,8 +157,7 @@ def _tell(what: str, seconds: list[float]) -> None:
 
 def main(rows: int = 1_000_000, rounds: int = 5) -> None:
     torch.set_num_threads(THREADS)
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(machine(*PACKAGES))
     print(f"{THREADS} threads; load when it began: {os.getloadavg()[0]:.1f}; {rounds} rounds")
     against_the_step(rounds)
     many(rows)

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -120,9 +119,7 @@ def rates(root: Path, ways: Mapping[str, Callable[[Path, Path], int]], rounds: i
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    packages = ("safas", "av", "opencv-python-headless", "numpy", "ray")
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in packages))
+    print(machine("safas", "av", "opencv-python-headless", "numpy", "ray"))
     print(f"OpenCV threads: {cv2.getNumThreads()} in the plain way, 1 in each of several processes")
     print(f"load when it began: {os.getloadavg()[0]:.1f}; {count} clips of each size, {rounds} rounds")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})

@@ -10,14 +10,12 @@ the server measured; the rest is HTTP, the form, the temporary file, and waiting
 import asyncio
 import contextlib
 import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -25,7 +23,7 @@ import httpx
 import numpy as np
 from skimage import data
 
-from safas.parallel import cores
+from machine import machine
 
 STAGES = ("decode", "detect", "crop", "score")
 CLIENTS = (1, 8, 64)
@@ -33,8 +31,7 @@ PAUSE_S = 0.1
 
 
 def main(bundle: Path, seconds: float = 10, *options: str) -> None:
-    print(f"{cores()} cores, {platform.system()}, Python {platform.python_version()}")
-    print(", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "fastapi", "uvicorn")))
+    print(machine("onnxruntime", "fastapi", "uvicorn"))
     print(f"load when it began: {os.getloadavg()[0]:.1f}; {' '.join(options) or 'usual options'}")
     body = photograph()
     with served(bundle, *options) as url:

@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +52,7 @@ class Way:
 
 def main(student: Path, teacher: Path, prepared: Path, rounds: int = 200) -> None:
     torch.set_num_threads(1)
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(machine(*PACKAGES))
     print(f"1 thread; load when it began: {os.getloadavg()[0]:.1f}; {rounds} rounds")
     crops = _crops(prepared)
     torch.manual_seed(0)

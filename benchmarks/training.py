@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -237,8 +236,7 @@ def _spread(losses: np.ndarray) -> str:
 def main(prepared: Path, *more: str) -> None:
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
-    print(machine())
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(machine(*PACKAGES))
     precision = "bf16" if uses_bf16("auto", torch.device("cpu")) else "fp32"
     print(f"{THREADS} threads, {THREADS} workers; ours in {precision}, plain in fp32")
     waiting = os.environ.get("OMP_WAIT_POLICY", "the system's")
