@@ -4,6 +4,7 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,10 +166,10 @@ def test_the_plots_are_one_drawing_that_needs_nothing(stressed: Stressed, tmp_pa
 def test_the_bundles_card_shows_them_and_its_contract_vouches(
     mine: Path, root: Path, stressed: Stressed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the command, and once more: there is one section, and the bundle is whole each time."""
+    """By the command, with other numbers, and with the first again: one section, and the bundle is whole each time."""
     before = (mine / "MODEL_CARD.md").read_text()
-    for _ in range(2):
-        assert main(["stress", str(mine), str(root)]) == 0
+    for videos in ("120", "4", "120"):
+        assert main(["stress", str(mine), str(root), "--videos", videos]) == 0
         assert "shows the plots now" in " ".join(capsys.readouterr().out.split())
         card = (mine / "MODEL_CARD.md").read_text()
         assert card.startswith(before.rstrip())
@@ -186,7 +187,10 @@ def test_the_bundles_card_shows_them_and_its_contract_vouches(
 def test_a_signed_bundle_is_changed_by_its_signer_alone(
     mine: Path, stressed: Stressed, tmp_path: Path
 ) -> None:
-    """Without the key, and with another one, not a byte of what is signed changes; with it the signature fits again."""
+    """Without the key, and with another one, not a byte of what is signed changes; with it the signature fits again.
+
+    Then the plots are signed too, and are not replaced by others without it.
+    """
     key, other = tmp_path / "key.pem", tmp_path / "other.pem"
     public = new_key(key)
     new_key(other)
@@ -201,6 +205,12 @@ def test_a_signed_bundle_is_changed_by_its_signer_alone(
     assert put_into_card(stressed, mine, key)
     assert "](stress.svg)" in (mine / "MODEL_CARD.md").read_text()
     assert "stress.svg" in open_bundle(mine, public).contract.files
+    later = replace(stressed, about={**stressed.about, "seed": 1})
+    with pytest.raises(InputError, match="its plots are signed too"):
+        put_into_card(later, mine)
+    open_bundle(mine, public)
+    assert put_into_card(later, mine, key)
+    assert open_bundle(mine, public)
 
 
 def test_rows_are_taken_evenly_of_both_labels() -> None:

@@ -60,9 +60,11 @@ class Command:
             rates = (f"{100 * value['hter']:.1f}" for value in (result.baseline, worst))
             table.add_row(curve["title"], *rates, f"{worst['level']:g} {curve['axis']}")
         console.print(table)
-        say(console, f"card: {write_card(result, self.out or self.bundle)}")
-        if self.out is None:
+        if self.out is not None and self.out.resolve() != self.bundle.resolve():
+            say(console, f"card: {write_card(result, self.out)}")
+        else:
             done = put_into_card(result, self.bundle, self.sign)
+            say(console, f"card: {self.bundle / 'stress.html'}")
             told = "shows the plots now" if done else "stays as it is, since the bundle is signed: --sign KEY"
             say(console, f"{self.bundle / CARD} {told}")
 

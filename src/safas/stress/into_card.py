@@ -20,23 +20,26 @@ from safas.files import write_file
 from safas.signing import sign
 from safas.stress.card import opening, percent
 from safas.stress.measure import Stressed
+from safas.stress.writing import write_card
 
 _TITLE = "## What it bears"
 
 
 def put_into_card(result: Stressed, folder: Path, key: Path | None = None) -> bool:
-    """End the bundle's model card with what `write_card` left in its folder, and note the digests of all three.
+    """Write the card into the bundle's folder, end the model card with its plots, and note the digests of all three.
 
-    A signed bundle is signed anew with `key` (PEM); without it such a one stays as it is, which still verifies.
-    Returns whether the card was written. Raises InputError for another key than the bundle's, BundleError for a
-    bundle that does not fit.
+    A signed bundle is signed anew with `key` (PEM); without it the model card stays as it is, which still verifies.
+    Returns whether the model card was written. Raises, before anything is written, InputError for another key than the
+    bundle's, or none where older plots are signed already, and BundleError for a bundle that does not fit.
     """
     old = (folder / CONTRACT).read_bytes()
     contract = open_bundle(folder).contract
-    if (folder / SIGNATURE).exists():
-        if key is None:
-            return False
-        _refuse_another(key, old, folder)
+    is_signed = (folder / SIGNATURE).exists()
+    if is_signed:
+        _check_signer(key, old, contract, folder)
+    write_card(result, folder)
+    if is_signed and key is None:
+        return False
     card = _with_section((folder / CARD).read_text(encoding="utf-8"), result).encode()
     fresh: dict[FileName, bytes] = {name: (folder / name).read_bytes() for name in (STRESS, STRESS_PLOTS)}
     text = _contract_of(contract, {**fresh, CARD: card})
@@ -54,9 +57,16 @@ def _contract_of(contract: Bundle, changed: Mapping[FileName, bytes]) -> bytes:
     return (contract.model_copy(update={"files": files}).model_dump_json(indent=2) + "\n").encode()
 
 
-def _refuse_another(key: Path, contract: bytes, folder: Path) -> None:
+def _check_signer(key: Path | None, old: bytes, contract: Bundle, folder: Path) -> None:
     """An Ed25519 signature is the same each time: so the private key itself tells whether it made this one."""
-    if sign(contract, key) != (folder / SIGNATURE).read_text("ascii", "replace").strip():
+    if key is None:
+        if STRESS in contract.files:
+            raise InputError(
+                "the bundle is signed, and its plots are signed too",
+                where=str(folder),
+                remedy="Name its maker's key (`--sign KEY`), or another folder for the card (`--out FOLDER`).",
+            )
+    elif sign(old, key) != (folder / SIGNATURE).read_text("ascii", "replace").strip():
         raise InputError(
             "the bundle was signed with another key", where=str(key), remedy="Name its maker's key."
         )
