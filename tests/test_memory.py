@@ -1,7 +1,7 @@
 """Memory that is kept while training: seen by the system's count of pages that it had to provide."""
 
+import mmap
 import platform
-import resource
 import subprocess
 import sys
 
@@ -28,7 +28,7 @@ with memory_kept(torch.device(sys.argv[1])):
 print(within - held())
 """
 
-ARRAY = 64 * 2**20 // resource.getpagesize()  # pages of one of them
+ARRAY = 64 * 2**20 // mmap.PAGESIZE  # pages of one of them
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is set is glibc's")
 
 
