@@ -28,14 +28,22 @@ JUDGED = (
 )
 
 
-@contextmanager
-def chromium(clip: Path) -> Iterator[object]:
-    """A headless Chromium whose camera shows a clip over and over."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
+def need_chromium() -> str:
+    """Where it is; a skip where it or Playwright is not."""
+    pytest.importorskip("playwright", reason="no Playwright here")
     found = next((path for path in CHROMIUM if Path(path).is_file()), None)
     if found is None:
         pytest.skip("no Chromium here")
-    with playwright.sync_playwright() as driver:
+    return found
+
+
+@contextmanager
+def chromium(clip: Path) -> Iterator[object]:
+    """A headless Chromium whose camera shows a clip over and over."""
+    found = need_chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=found,
             args=[

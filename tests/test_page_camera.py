@@ -14,7 +14,17 @@ import polars as pl
 import pytest
 
 import safas
-from browsing import chromium, film, judge_here, keep, need_runtime, objections, page_of, verdict_on
+from browsing import (
+    chromium,
+    film,
+    judge_here,
+    keep,
+    need_chromium,
+    need_runtime,
+    objections,
+    page_of,
+    verdict_on,
+)
 from serving import serving
 
 DOMAIN, PEOPLE, SHOWN = (
@@ -44,6 +54,7 @@ def shot(tmp_path_factory: pytest.TempPathFactory, yunet_file: Path) -> Film:
     from safas.table import write_table
     from safas.training import preset, train
 
+    need_chromium()  # before minutes are spent
     root = tmp_path_factory.mktemp("film")
     people = SimulateConfig(seed=0, people=PEOPLE, size=160, frames=2)
     tasks = [Task(root / "clips", people, DOMAIN, person) for person in range(SHOWN)]
