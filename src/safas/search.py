@@ -131,13 +131,7 @@ SPACES: Mapping[str, Space] = {
         "specific_weight": Log(-1, 1),
         "temperature": OneOf((0.1, 0.2, 0.5, 1.0, 1.1)),
     },
-    "refilm": {
-        "strength": Even(0, 1),
-        "average_epoch": Epoch(0, 1),
-        "alpha": OneOf((0.99, 0.995, 0.999)),
-        "align_epoch": Epoch(0, 0.5),
-        "contrastive_weight": Log(-2, 0),
-    },
+    "refilm": {"strength": Even(0, 1), "average_epoch": Epoch(0, 1)},
     "mixstyle": {"probability": Even(0.1, 0.9), "alpha": Log(-1, 0), "stages": OneOf((1, 2, 3))},
 }
 

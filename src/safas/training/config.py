@@ -117,7 +117,7 @@ _DEMO_METHODS: Mapping[str, MethodConfig] = {
     "ssdg": SsdgConfig(ramp_epochs=20),
     "fishr": FishrConfig(penalty_epoch=6),
     "gac-fas": GacFasConfig(ascent_epoch=2),
-    "refilm": RefilmConfig(alpha=0.99, align_epoch=4, average_epoch=8),
+    "refilm": RefilmConfig(average_epoch=8),
 }
 
 
