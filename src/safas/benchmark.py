@@ -56,6 +56,14 @@ class Outcome:
     result: Result
     name: str = ""  # of a variant of the method; none: the method's own
     failure: str = ""  # why there is no result
+    kept: Path | None = (
+        None  # the file that has its scores at the chosen epoch, where the run itself is elsewhere
+    )
+
+    @property
+    def scores(self) -> Path:
+        """The file that has its scores, and perhaps those of other runs."""
+        return self.kept or self.folder / "scores.parquet"
 
     @property
     def title(self) -> str:
@@ -123,6 +131,8 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
         "method": said["config"]["method"]["name"],
         "seed": said["config"]["seed"],
         "commit": said["environment"]["commit"],
+        "crops": said["data"]["digest"],
+        "precision": said["environment"]["precision"],
     }
     result = {"about": about, **evaluate(scores)}
     # Made safe on disk: weights may be deleted on the strength of it.

@@ -10,7 +10,7 @@ from safas.benchmark import Outcome
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
-from safas.table import Schema, read_table, write_table
+from safas.table import Schema, read_table
 
 CELLS: Schema = {
     "protocol": pl.String(),
@@ -21,7 +21,7 @@ CELLS: Schema = {
     "state": pl.String(),  # done or failed
     "hter": pl.Float64(),  # the headline: a share in [0, 1]
     "commit": pl.String(),
-    "scores": pl.String(),  # the file, relative to RUNS
+    "scores": pl.String(),  # the file, relative to RUNS; of a kept cell as it was named
 }
 _KEYS = ["protocol", "name", "seed"]
 
@@ -41,31 +41,28 @@ def read_cells(runs: Path) -> pl.DataFrame:
 
 def add_cells(runs: Path, made: Sequence[Outcome]) -> None:
     """Put cells in, in place of what was said of them before; two processes may do so at once."""
-    rows = pl.DataFrame([_row(one) for one in made], schema=dict(CELLS), orient="row")
+    rows = pl.DataFrame([cell_row(one) for one in made], schema=dict(CELLS), orient="row")
     (runs / ".benchmark").mkdir(parents=True, exist_ok=True)
     with FileLock(runs / ".benchmark" / "cells.lock"):
         others = read_cells(runs).join(rows, on=_KEYS, how="anti")
         write_file(runs / "cells.csv", pl.concat([others, rows]).sort(_KEYS).write_csv())
 
 
-def write_scores(runs: Path, made: Sequence[Outcome]) -> Path:
-    """All finished cells' scores (columns RUN_SCORES) at the epochs that source validation chose, in one small file.
+def chosen_scores(made: Sequence[Outcome]) -> pl.DataFrame:
+    """All finished cells' scores (columns RUN_SCORES) at the epochs that source validation chose.
 
     With cells.csv that is enough to derive the headline again; the other epochs' scores stay in the runs' folders.
     """
     chosen = [
-        read_table(one.folder / "scores.parquet", RUN_SCORES).filter(
-            run=one.folder.name, epoch=one.result["chosen"]["epoch"]
-        )
+        read_table(one.scores, RUN_SCORES).filter(run=one.folder.name, epoch=one.result["chosen"]["epoch"])
         for one in made
         if one.result
     ]
-    path = runs / "scores.parquet"
-    write_table(pl.concat(chosen).sort("run", "role", "dataset", "video"), path)
-    return path
+    return pl.concat([pl.DataFrame(schema=dict(RUN_SCORES)), *chosen]).sort("run", "role", "dataset", "video")
 
 
-def _row(one: Outcome) -> tuple[object, ...]:
+def cell_row(one: Outcome) -> tuple[object, ...]:
+    """The columns CELLS of a cell."""
     who = (one.protocol, one.title, one.method, one.seed, one.folder.name)
     if one.failure:
         return (*who, "failed", None, None, None)
@@ -75,5 +72,5 @@ def _row(one: Outcome) -> tuple[object, ...]:
         "done",
         result["chosen"]["hter"],
         result["about"]["commit"],
-        f"{one.folder.name}/scores.parquet",
+        str(one.kept or f"{one.folder.name}/scores.parquet"),
     )

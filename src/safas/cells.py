@@ -81,7 +81,7 @@ class Validated:
     auc: float
 
 
-Word = Literal["done", "trained", "under way", "stopped", "failed", "to do"]
+Word = Literal["kept", "done", "trained", "under way", "stopped", "failed", "to do"]
 
 
 @dataclass(frozen=True)

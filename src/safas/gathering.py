@@ -100,7 +100,7 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
 
 
 def _trial(outcome: Outcome) -> Trial:
-    scores = read_table(outcome.folder / "scores.parquet", RUN_SCORES)
+    scores = read_table(outcome.scores, RUN_SCORES)
     return trial(scores.filter(run=outcome.folder.name), outcome.result["chosen"])
 
 

@@ -1,5 +1,6 @@
 """The benchmark's page: what was run and all its tables, in a terminal, as Markdown, LaTeX and offline HTML."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from safas.benchmark import Outcome
 from safas.comparison import REPLICATES
 from safas.files import write_file
 from safas.gathering import Gathered, gather
-from safas.results import over_seeds
+from safas.results import rows
 from safas.summary import Section, sections
 from safas.tables import Table, to_markdown, to_rich
 
@@ -48,19 +49,17 @@ def compose(
     Raises what `safas.gathering.gather` raises.
     """
     of = gather(outcomes, replicates=replicates, seed=seed)
-    protocol, result = next(
-        (protocol, runs.results[0])
-        for protocol, line in of.runs.items()
-        for runs in line.values()
-        if runs.results
-    )
+    results = [
+        (p, result) for p, line in of.runs.items() for runs in line.values() for result in runs.results
+    ]
+    protocol, result = max(results, key=lambda one: len(rows(one[1])))  # one that names every rule
     return Page(
         title=f"Benchmark of {_many(len(of.methods), 'method')} in {_many(len(of.runs), 'protocol')}",
         warning=NOT_REAL if simulated else "",
         command=command,
         facts=_facts(of, simulated=simulated),
         sections=sections(of, simulated=simulated),
-        rules=[f"{row.title}: {row.rule}." for row in over_seeds([result])],
+        rules=[f"{row.title}: {row.rule}." for row in rows(result)],
         rules_of=protocol,
     )
 
@@ -126,9 +125,32 @@ def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
         ("data", f"{', '.join(of.datasets)} ({data})" if of.datasets != (data,) else f"{data} faces"),
         ("commit", ", ".join(of.commits)),
         ("training seeds", ", ".join(map(str, of.seeds))),
+        ("training's precision (runs)", _counted(_about(of, "precision"))),
+        ("crops", _crops(of)),
         ("people tested in each protocol", each),
         ("bootstrap", f"{of.replicates} replicates over people, seed {of.seed}, intervals of 95 %"),
     ]
+
+
+def _about(of: Gathered, name: str, protocol: str | None = None) -> list[str]:
+    """What was noted of each finished run when it was made."""
+    lines = [line for key, line in of.runs.items() if protocol in (None, key)]
+    return [
+        result["about"].get(name) or "not noted"
+        for line in lines
+        for runs in line.values()
+        for result in runs.results
+    ]
+
+
+def _counted(words: Sequence[str]) -> str:
+    return ", ".join(f"{word} ({count})" for word, count in sorted(Counter(words).items()))
+
+
+def _crops(of: Gathered) -> str:
+    if all(len(set(_about(of, "crops", protocol))) == 1 for protocol in of.runs):
+        return "the same for all runs of a protocol"
+    return "not the same bytes for all runs of a protocol (cells.csv has their digests): made on several machines"
 
 
 def _many(count: int, thing: str) -> str:

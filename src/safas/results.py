@@ -128,26 +128,30 @@ def _letters(sources: str, target: str) -> str | None:
 
 
 def rows(result: Result) -> list[Row]:
-    """The three rows of one run, the headline first."""
-    last = result["last10"]
-    means, stds = _flat(last["mean"]), _flat(last["std"])
-    of_last = {name: Number(value, std=stds[name]) for name, value in means.items()}
-    return [
-        _row("chosen", result["chosen"]),
-        Row("last10", last["rule"], of_last),
-        _row("oracle", result["oracle"]),
-    ]
+    """The three rows of one run, the headline first; that alone where only the chosen epoch's scores were kept."""
+    made = [_row("chosen", result["chosen"])]
+    if "last10" in result:
+        last = result["last10"]
+        means, stds = _flat(last["mean"]), _flat(last["std"])
+        made.append(
+            Row("last10", last["rule"], {n: Number(value, std=stds[n]) for n, value in means.items()})
+        )
+    if "oracle" in result:
+        made.append(_row("oracle", result["oracle"]))
+    return made
 
 
 def over_seeds(results: Sequence[Result]) -> list[Row]:
-    """The three rows over runs that differ in their seed: mean of each number, and std (divisor n - 1).
+    """The rows over runs that differ in their seed: mean of each number, and std (divisor n - 1).
 
-    With one run the rows are that run's own.
+    With one run the rows are that run's own. A row that a run lacks is left out.
     """
     if len(results) == 1:
         return rows(results[0])
-    columns = zip(*(rows(result) for result in results), strict=True)
-    return [_mean_row(column) for column in columns]
+    of_runs = [{row.pick: row for row in rows(result)} for result in results]
+    return [
+        _mean_row([run[pick] for run in of_runs]) for pick in PICKS if all(pick in run for run in of_runs)
+    ]
 
 
 def _row(pick: str, part: Mapping[str, Any]) -> Row:

@@ -177,17 +177,26 @@ def _further(of: Gathered, told: str) -> list[Table]:
 
 
 def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table | None:
-    """One number over all protocols; None where a finished run lacks it."""
+    """One number over all protocols; None where a finished run lacks it. Cells without this pick stay empty."""
     numbers: dict[str, dict[str, Number | None]] = {}
     for protocol, line in of.runs.items():
-        picked = {method: _picked(runs, pick) for method, runs in line.items()}
+        picked = {m: _picked(runs, pick) for m, runs in line.items() if _has(runs, pick)}
         if any(row is not None and name not in row.numbers for row in picked.values()):
             return None
         numbers[protocol] = {method: row.numbers[name] if row else None for method, row in picked.items()}
+    if not any(numbers.values()):
+        return None
+    if any(not _has(runs, pick) for line in of.runs.values() for runs in line.values()):
+        note += " –, or a method that is not here: of its runs only the scores at the chosen epoch were kept."
     return grid_table(
         caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=set(of.runs) <= set(OULU),
         seeds=_seeds_column(of), note=note,
     )  # fmt: skip
+
+
+def _has(runs: Runs, pick: str) -> bool:
+    """Whether this way to choose the epoch can be told of the runs; that they all failed, always."""
+    return not runs.results or any(row.pick == pick for row in over_seeds(runs.results))
 
 
 def _picked(runs: Runs, pick: str) -> Row | None:

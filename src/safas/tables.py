@@ -51,7 +51,9 @@ def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
     """All numbers on one target: a group for each way to choose the epoch, the headline first, a row a method."""
     groups = []
     for i, pick in enumerate(PICKS):
-        lines = {method: rows[i] for method, rows in by_method.items()}
+        lines = {method: row for method, rows in by_method.items() for row in rows if row.pick == pick}
+        if not lines:
+            continue
         columns = [[row.numbers.get(name) for row in lines.values()] for name in COLUMNS]
         best = [
             _best(column, lower=name in LOWER_IS_BETTER)

@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
-from safas.cell_index import write_scores
+from safas.cell_index import add_cells, chosen_scores
 from safas.cells import Desk, Elsewhere
 from safas.cluster import each_on_ray
 from safas.commands.common import output, say
@@ -20,6 +20,7 @@ from safas.files import write_file
 from safas.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
 from safas.grid_file import GridFile, read_grid
 from safas.joint import gather
+from safas.kept import Kept, keep, read_kept
 from safas.methods import METHODS
 from safas.pages import as_terminal, compose, write
 from safas.parallel import cores, each
@@ -37,7 +38,7 @@ from safas.runner import (
 from safas.sources import read_source
 from safas.standing import searches_table, states_table
 from safas.summary import Section
-from safas.table import SAMPLES
+from safas.table import SAMPLES, write_table
 from safas.tables import to_rich
 
 
@@ -88,6 +89,8 @@ class Command:
     """CPU threads of each run; none: as many as torch takes by itself, with --jobs its share"""
     runs: Path = Path("runs")
     """folder of all runs"""
+    kept: Path | None = None
+    """folder of finished cells from here or elsewhere: what it holds is not run again, what is new is added to it"""
     list: bool = False
     """only say how far every run has come"""
     retry_failed: bool = False
@@ -105,10 +108,12 @@ class Command:
         """Run the grid, a line for each run, then print and write the tables."""
         console, engine, said = output(), self._engine(), self._said()
         prepared, samples, grid = self._work(said, console)
+        kept = None if self.kept is None else read_kept(self.kept)
+        known = {} if kept is None else self._known(kept, grid, samples)
         desk = Desk(prepared, self.runs, self.retry_failed, self._share(), progress=engine is in_turn)
         told = " (simulated faces)" if is_simulated(samples) else ""
         if self.list:
-            console.print(to_rich(states_table(grid, desk)))
+            console.print(to_rich(states_table(grid, desk, known)))
             return 0
         cells, searches, outcomes, busy = grid.cells(), [], [], 0
         if grid.trials > 1:
@@ -117,12 +122,17 @@ class Command:
             busy = len(found) - len(searches)
             cells = chosen_cells(searches)
             outcomes = [failed for one in searches if (failed := failure_of(one))]
-        for number, made in enumerate(run_cells(cells, desk, engine), start=1):
-            say(console, f"[{number}/{len(cells)}] {_line(made, told)}")
+        todo = [cell for cell in cells if cell not in known]
+        if kept is not None:
+            say(console, f"{len(cells) - len(todo)} of {len(cells)} runs are kept in {kept.folder}")
+        for number, made in enumerate(run_cells(todo, desk, engine), start=1):
+            say(console, f"[{number}/{len(todo)}] {_line(made, told)}")
             if isinstance(made, Elsewhere):
                 busy += 1
             else:
                 outcomes.append(made)
+        if kept is not None and (outcomes := in_order(cells, [*known.values(), *outcomes])):
+            keep(kept, outcomes)
         self._write(outcomes, searches, command, console, told)
         return _end(outcomes, busy, console)
 
@@ -156,6 +166,13 @@ class Command:
         if self.prepared is not None:
             return self.prepared, samples, grid
         return gather(data, self.data_out, self.prepare, lambda line: say(console, line)), samples, grid
+
+    def _known(self, kept: Kept, grid: Grid, samples: pl.DataFrame) -> dict[Cell, Outcome]:
+        """The cells that need no run; a failed one does where it is asked for again."""
+        if grid.trials > 1:
+            raise InputError("a search is not kept", where="--kept", remedy="Leave away --kept or --trials.")
+        found = {cell: kept.outcome(cell, samples) for cell in grid.cells()}
+        return {cell: one for cell, one in found.items() if one and not (one.failure and self.retry_failed)}
 
     def _engine(self) -> Engine:
         if self.jobs < 1:
@@ -192,12 +209,14 @@ class Command:
         """The tables of what has a result, to the terminal and to files."""
         if all(outcome.failure for outcome in outcomes):
             return
+        add_cells(self.runs, [outcome for outcome in outcomes if outcome.kept])
         page = compose(outcomes, command=command, simulated=bool(told))
         if searches:
             chosen = Section("Which settings were chosen", [searches_table(searches, told)])
             page = replace(page, sections=[*page.sections, chosen])
         console.print(as_terminal(page))
-        written = [*write(page, self.runs), self.runs / "cells.csv", write_scores(self.runs, outcomes)]
+        write_table(chosen_scores(outcomes), self.runs / "scores.parquet")
+        written = [*write(page, self.runs), self.runs / "cells.csv", self.runs / "scores.parquet"]
         if self.grid is not None:  # the page tells the command, which says little without it
             written.append(self.runs / "benchmark.yaml")
             write_file(written[-1], self.grid.read_bytes())
@@ -217,6 +236,12 @@ def _sources(data: Sequence[str]) -> dict[str, Path]:
             )
         found[name] = Path(folder)
     return found
+
+
+def in_order(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Kept and new ones as the grid has them, which is the order of the tables."""
+    place = {(cell.protocol.name, cell.name, cell.config.seed): number for number, cell in enumerate(cells)}
+    return sorted(outcomes, key=lambda one: place[one.protocol, one.title, one.seed])
 
 
 def _line(made: Outcome | Elsewhere, told: str) -> str:
