@@ -196,6 +196,11 @@ def _failure(cell: Cell, folder: Path, why: str) -> Outcome:
     return Outcome(cell.protocol.name, method, seed, folder, {}, cell.name, failure=why)
 
 
+def has_diverged(folder: Path) -> bool:
+    """Whether the run failed by its own settings."""
+    return _failed(folder) is not None
+
+
 def _failed(folder: Path) -> str | None:
     """Why the cell has failed, if it has."""
     try:

@@ -14,6 +14,7 @@ import polars as pl
 
 from safas.benchmark import Outcome
 from safas.cell_index import CELLS, cell_row, chosen_scores
+from safas.cells import has_diverged
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
@@ -92,13 +93,18 @@ def read_kept(folder: Path) -> Kept:
 
 
 def keep(kept: Kept, outcomes: Sequence[Outcome]) -> list[Path]:
-    """Add to the folder what it lacks of these; one that is kept already takes the name that it has now."""
+    """Add to the folder what it lacks of these; one that is kept already takes the name that it has now.
+
+    Of the failures those that diverged: a run whose folder is broken says nothing about its settings.
+    """
     rows, results = {row["settings"]: row for row in kept.rows.iter_rows(named=True)}, dict(kept.results)
     for one in outcomes:
         row: dict[str, Any] = dict(zip(CELLS, cell_row(one), strict=True))
         if one.kept:
             (old,) = kept.rows.filter(run=one.folder.name).to_dicts()
             row = {**old, "name": one.title}
+        elif one.failure and not has_diverged(one.folder):
+            continue
         else:
             about = one.result["about"] if one.result else {}
             row |= {"settings": _settings_of(one.folder), **{name: about.get(name) for name in _FROM_ABOUT}}

@@ -150,7 +150,7 @@ def _counted(words: Sequence[str]) -> str:
 def _crops(of: Gathered) -> str:
     if all(len(set(_about(of, "crops", protocol))) == 1 for protocol in of.runs):
         return "the same for all runs of a protocol"
-    return "not the same bytes for all runs of a protocol (cells.csv has their digests): made on several machines"
+    return "not the same bytes for all runs of a protocol, or not noted: `crops` in the kept cells.csv"
 
 
 def _many(count: int, thing: str) -> str:

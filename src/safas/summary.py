@@ -187,7 +187,9 @@ def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table 
     if not any(numbers.values()):
         return None
     if any(not _has(runs, pick) for line in of.runs.values() for runs in line.values()):
-        note += " –, or a method that is not here: of its runs only the scores at the chosen epoch were kept."
+        note += (
+            " A method that is missing, or has –: of its runs only the scores at the chosen epoch were kept."
+        )
     return grid_table(
         caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=set(of.runs) <= set(OULU),
         seeds=_seeds_column(of), note=note,

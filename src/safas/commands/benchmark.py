@@ -131,7 +131,7 @@ class Command:
                 busy += 1
             else:
                 outcomes.append(made)
-        if kept is not None and (outcomes := in_order(cells, [*known.values(), *outcomes])):
+        if kept is not None and (outcomes := _in_order(cells, [*known.values(), *outcomes])):
             keep(kept, outcomes)
         self._write(outcomes, searches, command, console, told)
         return _end(outcomes, busy, console)
@@ -238,7 +238,7 @@ def _sources(data: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def in_order(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _in_order(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Kept and new ones as the grid has them, which is the order of the tables."""
     place = {(cell.protocol.name, cell.name, cell.config.seed): number for number, cell in enumerate(cells)}
     return sorted(outcomes, key=lambda one: place[one.protocol, one.title, one.seed])
