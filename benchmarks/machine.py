@@ -28,4 +28,5 @@ def machine(*packages: str) -> str:
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     able = ", ".join(flag for flag in _ABLE if flag in flags)
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{processor}{f' ({able})' if able else ''}, {cores()} cores, {platform.system()}, Python {platform.python_version()}\n{versions}"
+    system = f"{cores()} cores, {platform.system()}, Python {platform.python_version()}"
+    return f"{processor}{f' ({able})' if able else ''}, {system}\n{versions}"
