@@ -1,19 +1,20 @@
 """Time and memory of every stage against n, as a table with fitted exponents and a figure; and what n crops cost.
 
     SAFAS_FACE_DETECTOR=yunet_n_dynamic.onnx python benchmarks/growth.py [BUDGET] [FIGURE]
+    SAFAS_FACE_DETECTOR=yunet_n_dynamic.onnx python benchmarks/growth.py at CROPS
 
 Linux. Each stage is measured at sizes in a geometric series, as long as the next one is likely to take less than BUDGET
 (default 3) processor seconds; FIGURE (default docs/images/growth.svg) is the plot. A cost is taken to be n^exponent
 over the largest sizes, within a factor of twenty; small ones are the fixed cost. n log n comes out between 1 and 1.2.
 All is done in one thread. Networks are ResNet-18s that see 80 pixels: at 256 pixels their work takes ten times as long.
 The last table is for one core of this machine: what is beyond the sizes measured is marked with ~ and goes on linearly
-from the two largest.
+from the two largest. `at` measures that table's stages at so many crops instead (at 10000 half an hour or more).
 """
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import getloadavg
 from pathlib import Path
 
@@ -67,6 +68,17 @@ COSTS = (
     Cost(REPORT, 1 / 4, "reading and sorting the scores in one process"),
     Cost(EXPORT, 1, "8 bits and the graph, at first; then scoring source validation; memory as above", OPEN),
 )
+
+
+def at(crops: int) -> None:
+    """Print what each of COSTS takes for so many crops, measured."""
+    named = {stage.name: stage for stage in STAGES}
+    print(f"measured at {crops:,} crops: processor time of one core, and memory")
+    for cost in COSTS:
+        stage = named[cost.stage]
+        sizes = (stage.sizes[0], round(crops * cost.share))
+        point = grow(replace(stage, sizes=sizes), float("inf")).points[-1]
+        print(f"{stage.name:22} {_duration(point.seconds):>9}, {_size(point.memory)}", flush=True)
 
 
 def growth_table(growths: Sequence[Growth]) -> list[str]:
@@ -123,6 +135,10 @@ def _size(memory: float) -> str:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["at"]:
+        print(machine(*PACKAGES), f"load when it began: {getloadavg()[0]:.1f}", sep="\n")
+        at(int(sys.argv[2]))
+        return 0
     budget = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
     figure = Path(sys.argv[2]) if len(sys.argv) > 2 else FIGURE
     start = time.perf_counter()
