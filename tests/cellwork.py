@@ -35,5 +35,11 @@ def grid(*variants: Variant, trials: int = 1) -> Grid:
     return Grid((PROTOCOL,), variants, trials)
 
 
+def benchmark_command(prepared: Path, folder: Path, grid: str) -> list[str]:
+    """`safas benchmark` on a grid in YAML, which is written into the folder."""
+    (folder / "grid.yaml").write_text(grid)
+    return ["benchmark", str(prepared), "--grid", str(folder / "grid.yaml")]
+
+
 def desk(prepared: Path, runs: Path, **other: Any) -> Desk:
     return Desk(prepared, runs, progress=False, **other)

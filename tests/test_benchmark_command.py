@@ -11,7 +11,7 @@ import pytest
 
 import official
 import toy
-from cellwork import QUICK
+from cellwork import QUICK, benchmark_command
 from safas.cell_index import read_cells
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
@@ -40,15 +40,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The toy set's benchmark, with a preset that takes a second."""
     monkeypatch.setitem(PRESETS, "demo", QUICK)  # type: ignore[arg-type]
-    (tmp_path / "grid.yaml").write_text(GRID)
-    return [
-        "benchmark",
-        str(prepared),
-        "--grid",
-        str(tmp_path / "grid.yaml"),
-        "--runs",
-        str(tmp_path / "runs"),
-    ]
+    return [*benchmark_command(prepared, tmp_path, GRID), "--runs", str(tmp_path / "runs")]
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -180,20 +172,13 @@ def test_the_documented_grid_runs(tmp_path: Path, capsys: pytest.CaptureFixture[
     """The YAML of the page on benchmarks, one epoch of one seed, over domains of these names."""
     page = (Path(__file__).parents[1] / "docs" / "benchmarking.md").read_text()
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "grid.yaml").write_text(text)
+    command = benchmark_command(tmp_path / "prepared", tmp_path, text)
     variants = read_grid(tmp_path / "grid.yaml").variants
     assert [(v.name, len(v.seeds), v.config.epochs) for v in variants] == [
         ("ERM", 3, 20), ("SA-FAS", 3, 20), ("SA-FAS without SupCon", 5, 25),
     ]  # fmt: skip
-    prepared = toy.prepared_folder(tmp_path / "prepared", domains=("laptop", "phone", "tablet", "webcam"))
-    command = [
-        "benchmark",
-        str(prepared),
-        "--grid",
-        str(tmp_path / "grid.yaml"),
-        "--runs",
-        str(tmp_path / "runs"),
-    ]
+    toy.prepared_folder(tmp_path / "prepared", domains=("laptop", "phone", "tablet", "webcam"))
+    command += ["--runs", str(tmp_path / "runs")]
     assert main([*command, "--seeds", "0", "--epochs", "1", "--threads", "1"]) == 0
     assert "[3/3] laptop&phone&tablet->webcam, SA-FAS without SupCon, seed 0: HTER" in said(capsys)
     configs = [json.loads(path.read_text())["config"] for path in (tmp_path / "runs").glob("*/config.json")]

@@ -8,7 +8,7 @@ import pytest
 
 import many
 import toy
-from cellwork import QUICK
+from cellwork import QUICK, benchmark_command
 from safas.cell_index import read_cells
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
@@ -34,11 +34,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The toy set's benchmark, with a preset that takes a second, into a folder that travels."""
     monkeypatch.setitem(PRESETS, "demo", QUICK)  # type: ignore[arg-type]
-    (tmp_path / "grid.yaml").write_text(GRID)
-    return [
-        *("benchmark", str(prepared), "--grid", str(tmp_path / "grid.yaml")),
-        *("--kept", str(tmp_path / "kept"), "--runs"),
-    ]
+    return [*benchmark_command(prepared, tmp_path, GRID), "--kept", str(tmp_path / "kept"), "--runs"]
 
 
 def tables(runs: Path) -> str:
