@@ -1,20 +1,27 @@
 """Finished cells that travel: tabulated elsewhere without a run, added to, and refused where they don't fit."""
 
 import json
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import many
 import toy
-from cellwork import QUICK, benchmark_command
+from cellwork import PROTOCOL, QUICK, benchmark_command
 from safas.cell_index import read_cells
+from safas.cells import Desk
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
-from safas.kept import read_kept
+from safas.grid import Cell
+from safas.kept import NAMES, read_kept
 from safas.pages import as_markdown, compose
-from safas.table import read_table, write_table
+from safas.protocols import target_rows
+from safas.runner import Engine, run_cells
+from safas.table import CROPS, SAMPLES, read_table, write_table
 from safas.training.config import PRESETS
 from test_cells import spoil
 
@@ -84,34 +91,113 @@ def test_a_failure_is_kept_until_it_is_asked_for_again(
         main([*command, str(tmp_path / "here"), "--seeds", "0"])
     there = str(tmp_path / "there")
     assert main([*command, there, "--seeds", "0"]) == 1
-    assert "diverged: the loss is not finite" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "diverged: the loss is not finite" in out
+    assert "kept in" in out
+    assert main([*command, there, "--seeds", "0", "--list"]) == 0
+    assert "kept: diverged" in capsys.readouterr().out
     assert not list((tmp_path / "there").glob("*/config.json"))
     assert main([*command, there, "--seeds", "0", "--retry-failed"]) == 0
     assert read_kept(tmp_path / "kept").rows["state"].to_list() == ["done", "done"]
     assert main([*command, str(tmp_path / "third"), "--seeds", "0"]) == 0
 
 
-def test_what_does_not_fit_is_refused_by_name(
+def test_a_process_adds_to_what_another_has_kept_meanwhile_and_keeps_each_cell_at_once(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first one works at its only run, a second keeps two others."""
+    here = [*command, str(tmp_path / "here"), "--methods", "slower"]
+    other = [*command, str(tmp_path / "there"), "--methods", "ERM", "--seeds", "0", "1"]
+
+    def do_both(cells: Sequence[Cell], desk: Desk, engine: Engine) -> Iterator[Any]:
+        if desk.runs.name == "here":
+            assert main(other) == 0
+        yield from run_cells(cells, desk, engine)
+
+    monkeypatch.setattr("safas.commands.benchmark.run_cells", do_both)
+    assert main(here) == 0
+    kept = read_kept(tmp_path / "kept")
+    assert kept.rows.select("name", "seed").rows() == [("ERM", 0), ("ERM", 1), ("slower", 0)]
+
+    def stop(cells: Sequence[Cell], desk: Desk, engine: Engine) -> Iterator[Any]:
+        yield from run_cells(cells[:1], desk, engine)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("safas.commands.benchmark.run_cells", stop)
+    third = [*command, str(tmp_path / "third"), "--methods", "slower", "--seeds", "5", "6"]
+    with pytest.raises(KeyboardInterrupt):
+        main(third)
+    assert len(read_kept(tmp_path / "kept").rows) == 4
+
+
+def test_killed_between_its_files_the_folder_still_fits(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        spoil(broken)
+        main([*command, str(tmp_path / "here"), "--seeds", "0"])
+    old = (tmp_path / "kept" / "cells.csv").read_bytes()
+    retry = [*command, str(tmp_path / "here"), "--seeds", "0", "--retry-failed"]
+    assert main(retry) == 0
+    (tmp_path / "kept" / "cells.csv").write_bytes(old)  # it is written last
+    assert main([*command, str(tmp_path / "there"), "--seeds", "0"]) == 0
+    assert read_kept(tmp_path / "kept").rows["state"].to_list() == ["done", "done"]
+
+
+def test_videos_without_a_face_judge_nobody(
+    command: list[str], prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stand in the table of samples and have no crop, so no score; one of another label is another video."""
+    copy = tmp_path / "prepared"
+    shutil.copytree(prepared, copy)
+    crops = read_table(copy / "crops.parquet", CROPS)
+    samples = read_table(copy / "samples.parquet", SAMPLES)
+    faceless = target_rows(PROTOCOL, samples)["video"][0]
+    write_table(crops.filter(pl.col("video") != faceless), copy / "crops.parquet")
+    again = [command[0], str(copy), *command[2:], str(tmp_path / "runs"), "--seeds", "0"]
+    assert main(again) == main(again) == 0
+    assert "2 of 2 runs are kept" in capsys.readouterr().out
+    assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) == 2
+    assert "was judged by other videos, people or labels than these (target)" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_refused_by_name_before_any_work(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "kept"
-    assert main([*command, str(tmp_path / "runs"), "--trials", "2"]) == 2
-    assert "--kept: a search is not kept" in capsys.readouterr().err
-    assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) == 0
-    scores = read_table(kept / "scores.parquet", RUN_SCORES)
-    write_table(scores.with_columns(video=pl.col("video") + "x"), kept / "scores.parquet")
-    assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) == 2
-    assert "was tested on other videos than these" in capsys.readouterr().err
-    lines = (kept / "results.jsonl").read_text().splitlines()
-    (kept / "results.jsonl").write_text(lines[0] + "\n")
-    assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) == 2
-    err = capsys.readouterr().err
-    assert str(kept) in err
-    assert f"no result of run {json.loads(lines[1])['run']}" in err
+    kept, runs = tmp_path / "kept", str(tmp_path / "runs")
+    for wrong, words in (
+        ([*command, runs, "--trials", "2"], "--kept: a search is not kept"),
+        ([*command, str(kept)], "--kept: this is the folder of all runs"),
+    ):
+        assert main(wrong) == 2
+        assert words in capsys.readouterr().err
+        assert not kept.exists()
+    assert main([*command, runs, "--seeds", "0"]) == 0
+    files = {name: (kept / name).read_bytes() for name in NAMES}
+    cells, results = (files[name].splitlines(keepends=True) for name in NAMES[:2])
+    run = json.loads(results[1])["run"]
+    other = read_table(kept / "scores.parquet", RUN_SCORES).filter(pl.col("run") != run)
+    for name, wrong, words in (
+        ("results.jsonl", results[0], f"no result of run {run}"),
+        ("cells.csv", b"".join([*cells, cells[1]]), "stands there twice"),
+        ("cells.csv", None, "cells.csv"),
+        ("scores.parquet", None, "scores.parquet"),
+    ):
+        (kept / name).unlink()
+        if wrong is not None:
+            (kept / name).write_bytes(wrong)
+        assert main([*command, runs, "--seeds", "0"]) == 2
+        err = capsys.readouterr().err
+        assert str(kept) in err
+        assert words in err
+        (kept / name).write_bytes(files[name])
+    write_table(other, kept / "scores.parquet")
+    assert main([*command, runs, "--seeds", "0"]) == 2
+    assert f"no scores of run {run}" in capsys.readouterr().err
 
 
 def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -> None:
-    """ERM's rows are empty there and say so; the headline has both."""
+    """They are left out there, which is told; the headline has them."""
     made = many.grid(tmp_path, ("a&b->c", "a&c->b"), ("erm", "sa-fas"), seeds=(0, 1))
     for one in made[::4]:
         for pick in ("last10", "oracle"):
@@ -119,6 +205,8 @@ def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -
     page = as_markdown(compose(made, command="safas benchmark", simulated=True, replicates=50))
     headline, oracle = (page.split(title)[1].split("\n## ")[0] for title in ("## Error on", "## As papers"))
     assert "| ERM |" in headline
-    assert "| ERM | 2 | – | " in oracle or "| ERM |" not in oracle
-    assert "only the scores at the chosen epoch were kept" in oracle
+    assert "Left out: methods of which" in oracle
+    assert "| SA-FAS |" in oracle
+    assert "| ERM | 2 | – |" in oracle
     assert "not noted (8)" in page
+    assert "crops: not noted for 8 runs" in page

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -118,14 +119,21 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     domains' test people only at the epoch that source validation chose. Raises InputError when one of the
     folders is not what it should be, or the run was trained on other crops.
     """
-    done = run_dir / "evaluation.json"
+    done, about = run_dir / "evaluation.json", _about(run_dir)
     if done.is_file() and _scored(run_dir) == evaluated_epochs(run_dir):
         result: Result = json.loads(done.read_text(encoding="utf-8"))
-        return result
+        return {**result, "about": {**result["about"], **about}}  # of an older safas, which noted less
     done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
     scores = score_run(run_dir, prepared, progress)
+    result = {"about": about, **evaluate(scores)}
+    # Made safe on disk: weights may be deleted on the strength of it.
+    write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
+    return result
+
+
+def _about(run_dir: Path) -> dict[str, Any]:
     said = read_run(run_dir)
-    about = {
+    return {
         "run": run_dir.name,
         "protocol": said["protocol"]["name"],
         "method": said["config"]["method"]["name"],
@@ -134,10 +142,6 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
         "crops": said["data"]["digest"],
         "precision": said["environment"]["precision"],
     }
-    result = {"about": about, **evaluate(scores)}
-    # Made safe on disk: weights may be deleted on the strength of it.
-    write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
-    return result
 
 
 def is_evaluated(run_dir: Path) -> bool:

@@ -21,7 +21,7 @@ CELLS: Schema = {
     "state": pl.String(),  # done or failed
     "hter": pl.Float64(),  # the headline: a share in [0, 1]
     "commit": pl.String(),
-    "scores": pl.String(),  # the file, relative to RUNS; of a kept cell as it was named
+    "scores": pl.String(),  # the file, relative to RUNS; of a cell that is kept elsewhere its path
 }
 _KEYS = ["protocol", "name", "seed"]
 
@@ -72,5 +72,5 @@ def cell_row(one: Outcome) -> tuple[object, ...]:
         "done",
         result["chosen"]["hter"],
         result["about"]["commit"],
-        str(one.kept or f"{one.folder.name}/scores.parquet"),
+        str(one.kept.resolve() if one.kept else f"{one.folder.name}/scores.parquet"),
     )

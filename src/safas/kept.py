@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from filelock import FileLock
 
 from safas.benchmark import Outcome
 from safas.cell_index import CELLS, cell_row, chosen_scores
@@ -19,7 +20,7 @@ from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
 from safas.grid import Cell
-from safas.protocols import TARGET, Protocol, target_rows
+from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
 from safas.table import Schema, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
 from safas.training.config import config_from_json
@@ -30,8 +31,9 @@ KEPT: Schema = {
     "crops": pl.String(),  # the digest of the crops that it was trained on; empty: not known
     "precision": pl.String(),  # of its training: fp32 or bf16; empty: not known
 }
-_FROM_ABOUT = ("crops", "precision")
-_VIDEO = ["dataset", "video"]
+NAMES = _CELLS, _RESULTS, _SCORES = ("cells.csv", "results.jsonl", "scores.parquet")
+_MORE = ("settings", "crops", "precision")  # beyond CELLS
+_JUDGED = ["dataset", "video", "domain", "subject", "label"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Kept:
     results: Mapping[str, Mapping[str, Any]]
     scores: pl.DataFrame
 
-    def outcome(self, cell: Cell, samples: pl.DataFrame) -> Outcome | None:
+    def outcome(self, cell: Cell, samples: pl.DataFrame, crops: pl.DataFrame) -> Outcome | None:
         """The cell, if it is kept: one with the same settings, seed and protocol, under whatever name.
 
-        Raises InputError when it was tested on other videos than those of `samples` (columns SAMPLES).
+        Raises InputError when it was judged by other videos than those of `samples` (columns SAMPLES) that have
+        `crops` (columns CROPS), in validation or on the target.
         """
         found = self.rows.filter(settings=_settings(cell.config, cell.protocol))
         if found.is_empty():
@@ -54,7 +57,8 @@ class Kept:
         run = found["run"][0]
         said, method = self.results[run], cell.config.method.name
         if "failure" not in said:
-            self._check_videos(run, target_rows(cell.protocol, samples))
+            self._check_videos(run, SOURCE_DEV, source_data(cell.protocol, samples).dev, crops)
+            self._check_videos(run, TARGET, target_rows(cell.protocol, samples), crops)
         return Outcome(
             cell.protocol.name,
             method,
@@ -63,70 +67,81 @@ class Kept:
             said.get("result", {}),
             cell.name,
             failure=said.get("failure", ""),
-            kept=self.folder / "scores.parquet",
+            kept=self.folder / _SCORES,
         )
 
-    def _check_videos(self, run: str, rows: pl.DataFrame) -> None:
-        scored = self.scores.filter(run=run, role=TARGET).select(_VIDEO)
-        if set(scored.iter_rows()) != set(rows.select(_VIDEO).iter_rows()):
+    def _check_videos(self, run: str, role: str, rows: pl.DataFrame, crops: pl.DataFrame) -> None:
+        scored = self.scores.filter(run=run, role=role).select(_JUDGED)
+        there = rows.join(crops, on=["dataset", "video"], how="semi").select(_JUDGED)
+        if set(scored.iter_rows()) != set(there.iter_rows()):
             raise InputError(
-                f"run {run} was tested on other videos than these",
+                f"run {run} was judged by other videos, people or labels than these ({role})",
                 where=str(self.folder),
                 remedy="Give the data that its cells were made of, or keep other cells elsewhere.",
             )
 
 
 def read_kept(folder: Path) -> Kept:
-    """What is kept there; nothing where there is no such folder yet. Raises InputError for files that are not these."""
-    if not (folder / "cells.csv").is_file():
+    """What is kept there; nothing where none of the files is yet. Raises InputError for files that are not these."""
+    if not any((folder / name).exists() for name in NAMES):
         return Kept(folder, pl.DataFrame(schema=dict(KEPT)), {}, pl.DataFrame(schema=dict(RUN_SCORES)))
     try:
-        rows = pl.read_csv(folder / "cells.csv", schema=dict(KEPT))
-        lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = pl.read_csv(folder / _CELLS, schema=dict(KEPT))
+        lines = (folder / _RESULTS).read_text(encoding="utf-8").splitlines()
         results = {said["run"]: said for said in map(json.loads, lines)}
-        if missing := {*rows["run"]} - {*results}:
-            raise ValueError(f"no result of run {min(missing)}")
+        scores = read_table(folder / _SCORES, RUN_SCORES)
+        for run, count in rows["run"].value_counts().iter_rows():
+            if count > 1:
+                raise ValueError(f"run {run} stands there twice")
+            if run not in results:
+                raise ValueError(f"no result of run {run}")
+            if "result" in results[run] and scores.filter(run=run).is_empty():
+                raise ValueError(f"no scores of run {run}")
     except (OSError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
         remedy = "Take all three files of one `safas benchmark --kept`, or name an empty folder."
         raise InputError(f"not kept cells ({error})", where=str(folder), remedy=remedy) from error
-    return Kept(folder, rows, results, read_table(folder / "scores.parquet", RUN_SCORES))
+    return Kept(folder, rows, results, scores)
 
 
-def keep(kept: Kept, outcomes: Sequence[Outcome]) -> list[Path]:
+def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
     """Add to the folder what it lacks of these; one that is kept already takes the name that it has now.
 
-    Of the failures those that diverged: a run whose folder is broken says nothing about its settings.
+    Of the failures those that diverged: a run whose folder is broken says nothing about its settings. Several
+    processes may do so at once, and one may be killed meanwhile.
     """
-    rows, results = {row["settings"]: row for row in kept.rows.iter_rows(named=True)}, dict(kept.results)
-    for one in outcomes:
-        row: dict[str, Any] = dict(zip(CELLS, cell_row(one), strict=True))
-        if one.kept:
-            (old,) = kept.rows.filter(run=one.folder.name).to_dicts()
-            row = {**old, "name": one.title}
-        elif one.failure and not has_diverged(one.folder):
-            continue
-        else:
-            about = one.result["about"] if one.result else {}
-            row |= {"settings": _settings_of(one.folder), **{name: about.get(name) for name in _FROM_ABOUT}}
-            said = {"failure": one.failure} if one.failure else {"result": dict(one.result)}
-            results[row["run"]] = {"run": row["run"], **said}
-        rows[row["settings"]] = row
-    table = pl.DataFrame(list(rows.values()), schema=dict(KEPT)).sort("protocol", "name", "seed")
-    made = chosen_scores(outcomes)
-    others = kept.scores.join(made, on="run", how="anti").filter(pl.col("run").is_in(table["run"].implode()))
-    write_table(
-        pl.concat([made, others]).sort("run", "role", "dataset", "video"), kept.folder / "scores.parquet"
-    )
-    lines = (json.dumps(results[run]) for run in table["run"])
-    write_file(kept.folder / "results.jsonl", "".join(f"{line}\n" for line in lines))
-    write_file(kept.folder / "cells.csv", table.write_csv())  # last: without it nothing counts as kept
-    return [kept.folder / name for name in ("cells.csv", "results.jsonl", "scores.parquet")]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        kept = read_kept(folder)
+        results, rows = dict(kept.results), {row["settings"]: row for row in kept.rows.iter_rows(named=True)}
+        told = [one for one in outcomes if one.kept or not one.failure or has_diverged(one.folder)]
+        for one in told:
+            more = {
+                name: row[name] for row in rows.values() if row["run"] == one.folder.name for name in _MORE
+            }
+            if not one.kept:
+                more = _made_of(one.folder)
+                what = {"failure": one.failure} if one.failure else {"result": dict(one.result)}
+                results[one.folder.name] = {"run": one.folder.name, **what}
+            elif not more:  # another process has put a new run in its place
+                continue
+            rows[more["settings"]] = dict(zip(CELLS, cell_row(one), strict=True)) | more
+        table = pl.DataFrame(list(rows.values()), schema=dict(KEPT)).sort("protocol", "name", "seed")
+        # What the old table names stays until the new one is there: a kill between leaves three files that fit.
+        named = {*kept.rows["run"], *table["run"]}
+        made = chosen_scores([one for one in told if not one.kept])
+        others = kept.scores.join(made, on="run", how="anti").filter(pl.col("run").is_in(named))
+        write_table(pl.concat([made, others]).sort("run", "role", "dataset", "video"), folder / _SCORES)
+        lines = (json.dumps(results[run]) for run in sorted(named))
+        write_file(folder / _RESULTS, "".join(f"{line}\n" for line in lines))
+        write_file(folder / _CELLS, table.write_csv())
 
 
-def _settings_of(folder: Path) -> str:
+def _made_of(folder: Path) -> dict[str, str]:
+    """The columns _MORE of a run that lies here."""
     said = read_run(folder)
     sources, target, splits = (said["protocol"][name] for name in ("sources", "target", "splits"))
-    return _settings(config_from_json(said["config"]), Protocol(tuple(sources), target, splits))
+    settings = _settings(config_from_json(said["config"]), Protocol(tuple(sources), target, splits))
+    return dict(zip(_MORE, (settings, said["data"]["digest"], said["environment"]["precision"]), strict=True))
 
 
 def _settings(config: TrainConfig, protocol: Protocol) -> str:

@@ -148,9 +148,12 @@ def _counted(words: Sequence[str]) -> str:
 
 
 def _crops(of: Gathered) -> str:
-    if all(len(set(_about(of, "crops", protocol))) == 1 for protocol in of.runs):
+    noted = [set(_about(of, "crops", protocol)) for protocol in of.runs]
+    if any("not noted" in digests for digests in noted):
+        return f"not noted for {_about(of, 'crops').count('not noted')} runs"
+    if all(len(digests) == 1 for digests in noted):
         return "the same for all runs of a protocol"
-    return "not the same bytes for all runs of a protocol, or not noted: `crops` in the kept cells.csv"
+    return "not the same bytes for all runs of a protocol"
 
 
 def _many(count: int, thing: str) -> str:

@@ -1,7 +1,7 @@
 """How a benchmark stands, as tables: how far every run has come, and what the searches chose."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from safas.benchmark import Outcome
@@ -14,14 +14,15 @@ from safas.tables import Table, plain_table
 _ENDED = ("trained", "done", "failed")
 
 
-def states_table(grid: Grid, desk: Desk, kept: Collection[Cell] = ()) -> Table:
+def states_table(grid: Grid, desk: Desk, kept: Mapping[Cell, Outcome] | None = None) -> Table:
     """One line a run, from what lies on the disk; with trials, the runs of settings that can be told already.
 
     Those that are kept need none.
     """
     lines, counts = [], Counter[str]()
     for kind, cell in _cells(grid, desk):
-        stands = State("kept", None) if cell in kept else state(cell, desk)
+        one = (kept or {}).get(cell)
+        stands = State("kept", one.folder, reason=one.failure) if one else state(cell, desk)
         word = "done" if kind and stands.word == "trained" else stands.word  # a trial needs no more
         counts[word] += 1
         where = "–" if stands.folder is None else stands.folder.name

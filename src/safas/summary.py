@@ -11,7 +11,7 @@ from safas.contrasts import ByProtocol, contrast_table, protocol_contrast_table,
 from safas.gathering import Gathered, Runs, gather
 from safas.protocols import OULU
 from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, Published
-from safas.results import Number, Row, method_name, over_seeds, protocol_titles, spelled_out
+from safas.results import PICKS, Number, Row, method_name, over_seeds, protocol_titles, spelled_out
 from safas.tables import Cell, Group, Table, grid_table, plain_table, result_table
 
 REFERENCE = method_name("sa-fas")
@@ -22,6 +22,7 @@ _FURTHER = (  # (how the epoch is chosen, the number, the caption)
     ("chosen", "acer", "ACER in percent, epoch and threshold from the set's own dev split"),
     ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
 )
+_LEFT_OUT = "Left out: methods of which one run at least has the scores of the chosen epoch alone."
 _SPREAD_NOTE = "Mean ± std over the seeds. Bold: the best, which by itself proves nothing."
 
 
@@ -184,12 +185,10 @@ def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table 
         if any(row is not None and name not in row.numbers for row in picked.values()):
             return None
         numbers[protocol] = {method: row.numbers[name] if row else None for method, row in picked.items()}
-    if not any(numbers.values()):
+    if not any(number for line in numbers.values() for number in line.values()):
         return None
     if any(not _has(runs, pick) for line in of.runs.values() for runs in line.values()):
-        note += (
-            " A method that is missing, or has –: of its runs only the scores at the chosen epoch were kept."
-        )
+        note += f" {_LEFT_OUT}"
     return grid_table(
         caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=set(of.runs) <= set(OULU),
         seeds=_seeds_column(of), note=note,
@@ -210,6 +209,7 @@ def _singles(of: Gathered, told: str) -> list[Table]:
         result_table(
             f"{protocol}: errors in percent{told}",
             {method: over_seeds(runs.results) for method, runs in line.items() if runs.results},
+            note="" if all(_has(runs, pick) for runs in line.values() for pick in PICKS) else _LEFT_OUT,
         )
         for protocol, line in of.runs.items()
         if any(runs.results for runs in line.values())

@@ -47,7 +47,7 @@ class Table:
     words: Collection[int] = ()  # the columns of text beyond the first: a page sets them to the left
 
 
-def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
+def result_table(caption: str, by_method: Mapping[str, Sequence[Row]], note: str = "") -> Table:
     """All numbers on one target: a group for each way to choose the epoch, the headline first, a row a method."""
     groups = []
     for i, pick in enumerate(PICKS):
@@ -64,7 +64,7 @@ def result_table(caption: str, by_method: Mapping[str, Sequence[Row]]) -> Table:
             for (method, row), *numbers in zip(lines.items(), *columns, strict=True)
         ]
         groups.append(Group(PICKS[pick], rows, headline=i == 0, oracle=pick == "oracle"))
-    return Table(caption, ("", *COLUMNS.values(), "epoch"), groups)
+    return Table(caption, ("", *COLUMNS.values(), "epoch"), groups, note)
 
 
 def grid_table(

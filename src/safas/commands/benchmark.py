@@ -38,7 +38,7 @@ from safas.runner import (
 from safas.sources import read_source
 from safas.standing import searches_table, states_table
 from safas.summary import Section
-from safas.table import SAMPLES, write_table
+from safas.table import CROPS, SAMPLES, read_table, write_table
 from safas.tables import to_rich
 
 
@@ -107,9 +107,9 @@ class Command:
     def run(self, command: str) -> int:
         """Run the grid, a line for each run, then print and write the tables."""
         console, engine, said = output(), self._engine(), self._said()
+        kept = self._read_kept(said)
         prepared, samples, grid = self._work(said, console)
-        kept = None if self.kept is None else read_kept(self.kept)
-        known = {} if kept is None else self._known(kept, grid, samples)
+        known = {} if kept is None else self._known(kept, grid, samples, prepared)
         desk = Desk(prepared, self.runs, self.retry_failed, self._share(), progress=engine is in_turn)
         told = " (simulated faces)" if is_simulated(samples) else ""
         if self.list:
@@ -129,10 +129,13 @@ class Command:
             say(console, f"[{number}/{len(todo)}] {_line(made, told)}")
             if isinstance(made, Elsewhere):
                 busy += 1
-            else:
-                outcomes.append(made)
-        if kept is not None and (outcomes := _in_order(cells, [*known.values(), *outcomes])):
-            keep(kept, outcomes)
+                continue
+            outcomes.append(made)
+            if kept is not None:
+                keep(kept.folder, [made])
+        if kept is not None:
+            outcomes = _in_order(cells, [*known.values(), *outcomes])
+            keep(kept.folder, outcomes)  # under the names that they have now
         self._write(outcomes, searches, command, console, told)
         return _end(outcomes, busy, console)
 
@@ -167,11 +170,19 @@ class Command:
             return self.prepared, samples, grid
         return gather(data, self.data_out, self.prepare, lambda line: say(console, line)), samples, grid
 
-    def _known(self, kept: Kept, grid: Grid, samples: pl.DataFrame) -> dict[Cell, Outcome]:
-        """The cells that need no run; a failed one does where it is asked for again."""
-        if grid.trials > 1:
+    def _read_kept(self, said: GridFile) -> Kept | None:
+        if self.kept is None:
+            return None
+        if said.trials > 1:
             raise InputError("a search is not kept", where="--kept", remedy="Leave away --kept or --trials.")
-        found = {cell: kept.outcome(cell, samples) for cell in grid.cells()}
+        if self.kept.resolve() == self.runs.resolve():
+            raise InputError("this is the folder of all runs", where="--kept", remedy="Name another one.")
+        return read_kept(self.kept)
+
+    def _known(self, kept: Kept, grid: Grid, samples: pl.DataFrame, prepared: Path) -> dict[Cell, Outcome]:
+        """The cells that need no run; a failed one does where it is asked for again."""
+        crops = read_table(prepared / "crops.parquet", CROPS)
+        found = {cell: kept.outcome(cell, samples, crops) for cell in grid.cells()}
         return {cell: one for cell, one in found.items() if one and not (one.failure and self.retry_failed)}
 
     def _engine(self) -> Engine:
@@ -209,7 +220,7 @@ class Command:
         """The tables of what has a result, to the terminal and to files."""
         if all(outcome.failure for outcome in outcomes):
             return
-        add_cells(self.runs, [outcome for outcome in outcomes if outcome.kept])
+        add_cells(self.runs, [o for o in outcomes if o.kept and not (self.runs / o.folder.name).is_dir()])
         page = compose(outcomes, command=command, simulated=bool(told))
         if searches:
             chosen = Section("Which settings were chosen", [searches_table(searches, told)])
@@ -263,9 +274,8 @@ def _end(outcomes: Sequence[Outcome], busy: int, console: Console) -> int:
         say(console, f"another process is at {busy} more: the same command then prints all of them")
     failed = [outcome for outcome in outcomes if outcome.failure]
     for one in failed:
-        say(
-            console, f"failed: {one.protocol}, {one.title}, seed {one.seed}: {one.failure} (run {one.folder})"
-        )
+        where = f"kept in {one.kept.parent}" if one.kept else f"run {one.folder}"
+        say(console, f"failed: {one.protocol}, {one.title}, seed {one.seed}: {one.failure} ({where})")
     if failed:
         say(console, "--retry-failed does failed runs again")
     return 1 if failed else 0
