@@ -105,9 +105,9 @@ def test_a_failure_is_kept_until_it_is_asked_for_again(
 def test_a_process_adds_to_what_another_has_kept_meanwhile_and_keeps_each_cell_at_once(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the first one works at its only run, a second keeps two others."""
+    """While the first one works at its only run, a second keeps two others (both are of ERM)."""
     here = [*command, str(tmp_path / "here"), "--methods", "slower"]
-    other = [*command, str(tmp_path / "there"), "--methods", "ERM", "--seeds", "0", "1"]
+    other = [*command, str(tmp_path / "there"), "--methods", "erm", "--seeds", "1"]
 
     def do_both(cells: Sequence[Cell], desk: Desk, engine: Engine) -> Iterator[Any]:
         if desk.runs.name == "here":
@@ -117,7 +117,7 @@ def test_a_process_adds_to_what_another_has_kept_meanwhile_and_keeps_each_cell_a
     monkeypatch.setattr("safas.commands.benchmark.run_cells", do_both)
     assert main(here) == 0
     kept = read_kept(tmp_path / "kept")
-    assert kept.rows.select("name", "seed").rows() == [("ERM", 0), ("ERM", 1), ("slower", 0)]
+    assert kept.rows.select("name", "seed").rows() == [("ERM", 1), ("slower", 0), ("slower", 1)]
 
     def stop(cells: Sequence[Cell], desk: Desk, engine: Engine) -> Iterator[Any]:
         yield from run_cells(cells[:1], desk, engine)
