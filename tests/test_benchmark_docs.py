@@ -8,8 +8,11 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_curve
 
+from safas.grid import cell_of
 from safas.grid_file import read_grid
-from safas.protocols import SOURCE_DEV, TARGET
+from safas.kept import read_kept
+from safas.protocols import SOURCE_DEV, TARGET, leave_one_out
+from safas.training import run_hash
 
 DOCS = Path(__file__).parents[1] / "docs"
 CELLS = pl.read_csv(DOCS / "benchmark" / "cells.csv")
@@ -58,6 +61,18 @@ def test_the_headline_is_the_mean_of_its_cells() -> None:
 
 
 def test_the_grid_is_what_was_run() -> None:
+    """By name and seed, and by the hash of all settings, which says that nothing of it is run again."""
     variants = read_grid(DOCS / "benchmark" / "grid.yaml").variants
-    told = {(variant.name, seed) for variant in variants for seed in variant.seeds}
-    assert told == set(CELLS.select("name", "seed").iter_rows())
+    protocols = leave_one_out(["laptop", "phone", "tablet", "webcam"])
+    made = [
+        cell_of(protocol, v, rank) for protocol in protocols for v in variants for rank in range(len(v.seeds))
+    ]
+    told = [(c.protocol.name, c.name, c.config.seed, run_hash(c.config, c.protocol, digest="")) for c in made]
+    assert sorted(told) == sorted(CELLS.select("protocol", "name", "seed", "settings").iter_rows())
+
+
+def test_what_was_measured_is_kept_for_each_cell() -> None:
+    kept = read_kept(DOCS / "benchmark")
+    assert len(kept.rows) == len(kept.results) == len(CELLS)
+    for row in CELLS.iter_rows(named=True):
+        assert kept.results[row["run"]]["result"]["chosen"]["hter"] == row["hter"]
