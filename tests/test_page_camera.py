@@ -65,7 +65,7 @@ def shot(tmp_path_factory: pytest.TempPathFactory, yunet_file: Path) -> Film:
         patch.setenv("SAFAS_FACE_DETECTOR", str(yunet_file))
         cropping = PrepareConfig(size=64, frames=2, margin=0.05, detector="yunet", workers=1)
         prepare(samples, root / "clips", root / "prepared", cropping, progress=False)
-        small = replace(preset("demo", "erm"), image_size=64, epochs=16, batch=16, lr_every=6)
+        small = replace(preset("demo", "erm"), image_size=64, epochs=24, batch=16, lr_every=8)
         settings = replace(small, evaluate_every=4, threads=1, precision="fp32")
         data = source_data(Protocol((DOMAIN,), DOMAIN), prepared_samples(root / "prepared"))
         run = train(settings, data, root / "prepared", root / "runs", progress=False)
