@@ -3,10 +3,11 @@
     python benchmarks/exporting.py RUN PREPARED [ROUNDS]
 
 RUN is a run on PREPARED, for example of `safas demo`. The plain way: torch.onnx.export, and onnxruntime's
-quantize_static as its documentation has it, one image a batch; then the crops of source validation are scored and as many training crops
-as ours looks at are turned to features one after the other, each decoded by PIL and scaled in numpy, by both graphs or
-by the first alone. Ours also proves parity, sets thresholds, writes contract and card. One thread; the ways take turns
-in each of ROUNDS (default 5); medians of processor time are printed, with the range, and the ratio is of medians.
+quantize_static as its documentation has it, one image a batch; then the crops of source validation are scored by both
+graphs, and as many training crops as ours looks at are turned to features by the first, one after the other, each
+decoded by PIL and scaled in numpy. Ours also proves parity, sets thresholds, writes contract and card. One thread; the
+ways take turns in each of ROUNDS (default 5); medians of processor time are printed, with the range, and the ratio is
+of medians.
 """
 
 import os
