@@ -6,15 +6,8 @@ from pathlib import Path
 
 from safas.parallel import cores
 
-_ABLE = (
-    "avx2",
-    "avx512f",
-    "avx_vnni",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_bf16",
-    "amx_int8",
-)  # of /proc/cpuinfo
+# Of /proc/cpuinfo.
+_ABLE = "avx2 avx512f avx_vnni avx512_vnni avx512_bf16 amx_bf16 amx_int8".split()
 
 
 def machine(*packages: str) -> str:

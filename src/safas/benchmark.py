@@ -58,7 +58,7 @@ class Outcome:
     name: str = ""  # of a variant of the method; none: the method's own
     failure: str = ""  # why there is no result
     kept: Path | None = (
-        None  # the file that has its scores at the chosen epoch, where the run itself is elsewhere
+        None  # where the run itself is elsewhere: the file with its scores at the chosen epoch
     )
 
     @property

@@ -115,16 +115,17 @@ def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
         results, rows = dict(kept.results), {row["settings"]: row for row in kept.rows.iter_rows(named=True)}
         told = [one for one in outcomes if one.kept or not one.failure or has_diverged(one.folder)]
         for one in told:
-            more = {
-                name: row[name] for row in rows.values() if row["run"] == one.folder.name for name in _MORE
-            }
-            if not one.kept:
-                more = _made_of(one.folder)
+            row: dict[str, Any] = dict(zip(CELLS, cell_row(one), strict=True))
+            if one.kept:
+                old = next((r for r in rows.values() if r["run"] == one.folder.name), None)
+                if old is None:  # another process has put a new run in its place
+                    continue
+                row |= {name: old[name] for name in _MORE}
+            else:
+                row |= _made_of(one.folder)
                 what = {"failure": one.failure} if one.failure else {"result": dict(one.result)}
                 results[one.folder.name] = {"run": one.folder.name, **what}
-            elif not more:  # another process has put a new run in its place
-                continue
-            rows[more["settings"]] = dict(zip(CELLS, cell_row(one), strict=True)) | more
+            rows[row["settings"]] = row
         table = pl.DataFrame(list(rows.values()), schema=dict(KEPT)).sort("protocol", "name", "seed")
         # What the old table names stays until the new one is there: a kill between leaves three files that fit.
         named = {*kept.rows["run"], *table["run"]}
