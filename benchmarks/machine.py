@@ -7,7 +7,7 @@ from pathlib import Path
 from safas.parallel import cores
 
 # Of /proc/cpuinfo.
-_ABLE = "avx2 avx512f avx_vnni avx512_vnni avx512_bf16 amx_bf16 amx_int8".split()
+_ABLE = ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"]
 
 
 def machine(*packages: str) -> str:
