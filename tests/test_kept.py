@@ -171,6 +171,10 @@ def test_what_does_not_fit_is_refused_by_name_before_any_work(
         assert main(wrong) == 2
         assert words in capsys.readouterr().err
         assert not kept.exists()
+    kept.write_text("not a folder")
+    assert main([*command, runs]) == 2
+    assert f"{kept}: a file, not a folder" in capsys.readouterr().err
+    kept.unlink()
     assert main([*command, runs, "--seeds", "0"]) == 0
     files = {name: (kept / name).read_bytes() for name in NAMES}
     cells, results = (files[name].splitlines(keepends=True) for name in NAMES[:2])

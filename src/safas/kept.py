@@ -83,6 +83,8 @@ class Kept:
 
 def read_kept(folder: Path) -> Kept:
     """What is kept there; nothing where none of the files is yet. Raises InputError for files that are not these."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("a file, not a folder", where=str(folder), remedy="Name a folder.")
     if not any((folder / name).exists() for name in NAMES):
         return Kept(folder, pl.DataFrame(schema=dict(KEPT)), {}, pl.DataFrame(schema=dict(RUN_SCORES)))
     try:
