@@ -14,8 +14,8 @@ setting and the last is the epoch that source validation chooses. Before `averag
 evaluated.
 
 An earlier form kept SA-FAS's heads, projection and contrast. It gave them up after the benchmark of the simulated
-faces had shown ERM ahead of SA-FAS: so much those test domains have had a say in it. Each of the two parts can be
-switched off: strength 0, averaged false.
+faces had shown ERM ahead of SA-FAS and itself far behind on one domain: so much those test domains have had a say in
+it. Each of the two parts can be switched off: strength 0, averaged false.
 """
 
 from dataclasses import dataclass, replace
