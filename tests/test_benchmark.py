@@ -1,21 +1,33 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import toy
+from cellwork import PROTOCOL, QUICK
 from safas import benchmark
 from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
 from safas.cells import Desk
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, evaluate
 from safas.grid import Grid, plain_variants
-from safas.protocols import Protocol
+from safas.methods.fishr import FishrConfig
+from safas.protocols import Protocol, source_data
 from safas.runner import run_cells
 from safas.table import read_table, write_table
-from safas.training import load_scorer, read_records
+from safas.training import (
+    candidate_epochs,
+    evaluated_epochs,
+    load_scorer,
+    preset,
+    read_dev_scores,
+    read_records,
+    train,
+    validated,
+)
 
 GRID = Grid((Protocol(("a", "b"), "c"),), plain_variants(("erm", "sa-fas"), (0,), "demo", 2, 1))
 
@@ -93,6 +105,43 @@ def test_only_the_missing_epochs_are_scored(outcomes: list[Outcome], prepared: P
     assert frames.group_by("epoch").agg(pl.col("frames").unique().first()).sort("epoch").rows() == [
         (0, 9),
         (1, 2),
+    ]
+
+
+def test_no_epoch_counts_before_all_of_the_method_is_at_work(prepared: Path, tmp_path: Path) -> None:
+    """Fishr's penalty sets in at epoch 1 of 3, and validation is made perfect at epoch 0: it is not even scored.
+
+    Nor does it count in a score file of an older safas, which had it.
+    """
+    config = replace(QUICK, method=FishrConfig(penalty_epoch=1), epochs=3)
+    data = source_data(PROTOCOL, prepared_samples(prepared))
+    run = train(config, data, prepared, tmp_path / "runs", progress=False)
+    assert (evaluated_epochs(run), candidate_epochs(run)) == ([0, 1, 2], [1, 2])
+    perfect = read_dev_scores(run, 0).with_columns(
+        (pl.col("label") == "live").cast(pl.Float64).alias("score")
+    )
+    write_table(perfect, run / "dev" / "epoch-0000.parquet")
+    result = evaluate_run(run, prepared, progress=False)
+    assert result["chosen"]["epoch"] == validated(run).epoch in (1, 2)
+    scores = read_table(run / "scores.parquet", RUN_SCORES)
+    assert set(scores["epoch"]) == {1, 2}
+    early = [
+        scores.filter(role="target", epoch=1).with_columns(pl.lit(0).cast(pl.Int64).alias("epoch")),
+        perfect,
+    ]
+    write_table(pl.concat([scores, *early]), run / "scores.parquet")
+    shutil.rmtree(run / "weights")  # nothing is scored again
+    assert evaluate_run(run, prepared, progress=False) == result
+    assert read_table(run / "scores.parquet", RUN_SCORES).equals(scores)
+
+
+def test_a_training_that_ends_before_the_onset_has_its_last_epoch() -> None:
+    assert replace(QUICK, method=FishrConfig(penalty_epoch=30)).first_candidate == QUICK.epochs - 1
+    assert [preset("demo", name).first_candidate for name in ("erm", "sa-fas", "fishr", "refilm")] == [
+        0,
+        4,
+        6,
+        8,
     ]
 
 

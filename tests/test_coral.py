@@ -6,7 +6,7 @@ import torch
 
 from safas.methods import coral
 from safas.methods.coral import CoralConfig, coral_distance
-from toy_method import make, toy_batch
+from toy_method import make, same_gradient, toy_batch
 
 
 def test_two_domains_by_hand() -> None:
@@ -48,6 +48,12 @@ def test_one_domain_has_nothing_to_align() -> None:
 
 
 def test_the_total_adds_the_weighted_distance() -> None:
-    output = make("coral", config=CoralConfig(coral_weight=3.0)).loss(toy_batch(), 0)
-    distance = coral_distance(output.features, toy_batch().domains)
-    torch.testing.assert_close(output.total, output.risks.mean() + 3 * distance)
+    """Its gradient too, with torch's covariances of the features that the weights make."""
+    method, batch = make("coral", config=CoralConfig(coral_weight=3.0)), toy_batch()
+    output, features = method.loss(batch, 0), method.backbone(batch.images)
+    C = [torch.cov(features[batch.domains == e].T) for e in range(3)]
+    D = features.shape[1]
+    distance = sum((C[i] - C[j]).square().sum() for i, j in ((0, 1), (0, 2), (1, 2))) / 3 / (4 * D**2)
+    wanted = output.risks.mean() + 3 * distance
+    torch.testing.assert_close(output.total, wanted)
+    same_gradient(output.total, wanted, method)

@@ -15,7 +15,7 @@ from safas.methods.fishr import (
     domain_variances,
     head_gradients,
 )
-from toy_method import D, make, toy_batch, without
+from toy_method import D, make, same_gradient, toy_batch, without
 
 
 def test_two_domains_by_hand() -> None:
@@ -79,3 +79,26 @@ def test_an_absent_domain_keeps_its_average_and_stays_out() -> None:
 def test_an_average_that_never_moves_is_refused() -> None:
     with pytest.raises(InputError, match=r"method\.gamma"):
         FishrConfig(gamma=1.0)
+
+
+def test_the_total_has_the_gradient_of_its_definition() -> None:
+    """a / (1 - gamma) = v + a constant: the gradient goes through the step's own variances, whole."""
+    method, before = (
+        make("fishr", config=FishrConfig(penalty_weight=50, penalty_epoch=0, gamma=0.8)),
+        toy_batch(),
+    )
+    method.loss(before, 0)
+    batch = toy_batch(seed=1)
+    old, total = method.averages.clone(), method.loss(batch, 1).total  # type: ignore[operator]
+    features = method.backbone(batch.images)
+    errors = method.heads(features).sigmoid() - batch.labels[:, None]
+    gradients = torch.cat([errors * features, errors], dim=1)
+    own = [gradients[batch.domains == e].var(dim=0, correction=0) for e in range(3)]
+    averaged = torch.stack(own) + 0.8 / 0.2 * old
+    risks = [
+        binary_cross_entropy_with_logits(method.heads(features)[some, 0], batch.labels[some].float())
+        for some in (batch.domains == e for e in range(3))
+    ]
+    wanted = torch.stack(risks).mean() + 50 * averaged.var(dim=0, correction=0).mean()
+    torch.testing.assert_close(total, wanted)
+    same_gradient(total, wanted, method)

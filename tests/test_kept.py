@@ -213,3 +213,23 @@ def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -
     assert "| ERM | 2 | – |" in oracle
     assert "not noted (8)" in page
     assert "crops: not noted for 8 runs" in page
+
+
+def test_a_cell_that_chose_its_epoch_before_the_method_was_at_work_is_made_again(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """V-REx's penalty sets in at the last of two epochs; an older safas has chosen the first."""
+    Path(command[3]).write_text('{protocols: ["a,b->c"], seeds: [0], methods: [vrex]}')
+    assert main([*command, str(tmp_path / "here")]) == 0
+    results, scores = (tmp_path / "kept" / name for name in NAMES[1:])
+    said = json.loads(results.read_text())
+    assert said["result"]["chosen"]["epoch"] == 1
+    said["result"]["chosen"]["epoch"] = 0
+    results.write_text(json.dumps(said) + "\n")
+    early = read_table(scores, RUN_SCORES).with_columns(pl.lit(0).cast(pl.Int64).alias("epoch"))
+    write_table(early, scores)
+    assert main([*command, str(tmp_path / "there")]) == 0
+    assert "[1/1] a&b->c, V-REx, seed 0: HTER" in capsys.readouterr().out.rpartition("HTER in")[0]
+    kept = read_kept(tmp_path / "kept")
+    assert [one["result"]["chosen"]["epoch"] for one in kept.results.values()] == [1]
+    assert set(kept.scores["epoch"]) == {1}

@@ -15,7 +15,7 @@ from safas.methods import CONFIGS, METHODS
 from safas.methods.sa_fas import SaFasConfig
 from safas.model import drawn_together, mean_cosine
 from safas.results import METHOD_NAMES
-from toy_method import D, make, toy_batch, train, without
+from toy_method import D, make, same_gradient, toy_batch, train, without
 
 ALL = pytest.mark.parametrize("name", METHODS)
 
@@ -87,7 +87,12 @@ def test_what_the_totals_are() -> None:
     wanted = nn.functional.binary_cross_entropy_with_logits(logits, batch.labels.float())
     torch.testing.assert_close(erm.loss(batch, 0).total, wanted)
     separability = supervised_contrastive(features, batch.classes, 0.1)
-    torch.testing.assert_close(supcon.loss(batch, 0).total, wanted + 0.1 * (0.1 / 0.07) * separability)
+    total = supcon.loss(batch, 0).total
+    torch.testing.assert_close(total, wanted + 0.1 * (0.1 / 0.07) * separability)
+    features = supcon.backbone(batch.images)  # the same first weights
+    risk = nn.functional.binary_cross_entropy_with_logits(supcon.heads(features)[:, 0], batch.labels.float())
+    contrast = supervised_contrastive(features, batch.classes, 0.1)
+    same_gradient(total, risk + 0.1 * (0.1 / 0.07) * contrast, supcon)
 
 
 @pytest.mark.parametrize(("scaling", "factor"), [("code", 0.2 / 0.07), ("paper", 24.0)])

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from safas.errors import InputError
 from safas.methods.mixstyle import MixStyle, MixStyleConfig, draw, mixed, residual_stages
 from safas.model import backbone
-from toy_method import make, toy_batch
+from toy_method import make, same_gradient, toy_batch
 
 
 def test_two_maps_by_hand() -> None:
@@ -70,3 +71,34 @@ def test_a_backbone_without_stages_is_refused() -> None:
         residual_stages(backbone("mobilenet_v3_small")[0], 1)
     with pytest.raises(InputError, match=r"method\.probability"):
         MixStyleConfig(probability=1.5)
+
+
+def test_epsilon_belongs_to_the_variance() -> None:
+    """Variances 2 and 200, epsilon 1: the deviations sqrt 3 and sqrt 201, half of each.
+
+    Sample 0 lies 1 from its mean: 11 -+ (sqrt 3 + sqrt 201) / (2 sqrt 3).
+    """
+    x = torch.tensor([[1.0, 3.0], [10.0, 30.0]]).view(2, 1, 1, 2)
+    y = mixed(x, torch.tensor([1, 0]), torch.tensor([0.5, 0.5]), epsilon=1.0)
+    away = (3**0.5 + 201**0.5) / (2 * 3**0.5)
+    torch.testing.assert_close(y[0].flatten(), torch.tensor([11 - away, 11 + away]))
+
+
+def test_each_stage_mixes_in_its_share_of_the_steps() -> None:
+    """The toy's three stages do nothing, so features differ from the plain ones when any of them mixed: 1 - 0.3^3."""
+    method, batch = make("mixstyle", config=MixStyleConfig(probability=0.7)), toy_batch()
+    plain = method.backbone(batch.images)
+    times = sum(not torch.equal(method.loss(batch, step).features, plain) for step in range(1000))
+    assert times / 1000 == pytest.approx(1 - 0.3**3, abs=0.02)
+    one = make("mixstyle", config=MixStyleConfig(probability=0.7, stages=1))
+    times = sum(not torch.equal(one.loss(batch, step).features, plain) for step in range(1000))
+    assert times / 1000 == pytest.approx(0.7, abs=0.05)
+
+
+def test_the_total_is_the_cross_entropy_of_the_mixed_features() -> None:
+    method, batch = make("mixstyle", config=MixStyleConfig(probability=1.0)), toy_batch()
+    output = method.loss(batch, 0)
+    logits = method.heads(output.features)[:, 0]
+    wanted = binary_cross_entropy_with_logits(logits, batch.labels.float())
+    torch.testing.assert_close(output.total, wanted)
+    same_gradient(output.total, wanted, method)

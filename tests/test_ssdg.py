@@ -5,7 +5,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from safas.losses import reversal_strength, triplet
 from safas.methods.ssdg import Ssdg, SsdgConfig, asymmetric_classes
-from toy_method import make, toy_batch
+from toy_method import make, same_gradient, toy_batch
 
 
 def test_live_is_one_class_and_spoof_one_a_domain() -> None:
@@ -29,6 +29,9 @@ def test_the_total_is_the_definition_written_out() -> None:
     assert torch.equal(up[~live], torch.zeros_like(up[~live]))
     (ours,) = torch.autograd.grad(output.parts["domain"], output.features, retain_graph=True)
     torch.testing.assert_close(ours, -reversal_strength(0.4) * up)
+    # the reversed term as a sum whose gradient it is
+    reversed_term = -reversal_strength(0.4) * (output.features * up.detach()).sum()
+    same_gradient(output.total, risk + 2 * triplets + 0.3 * reversed_term, method)
 
 
 def test_a_batch_without_live_faces_has_no_domain_term() -> None:

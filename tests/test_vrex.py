@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from safas.methods.vrex import VRexConfig
-from toy_method import make, toy_batch, without
+from toy_method import make, same_gradient, toy_batch, without
 
 
 def test_the_variance_by_hand() -> None:
@@ -34,3 +35,18 @@ def test_an_absent_domain_does_not_count_as_one_without_risk() -> None:
     first, _, third = output.risks
     torch.testing.assert_close(output.parts["variance"], ((first - third) / 2) ** 2)
     torch.testing.assert_close(output.parts["risk"], (first + third) / 2)
+
+
+def test_the_total_has_the_gradient_of_its_definition() -> None:
+    """The variance by torch, divisor E: three domains whose risks differ."""
+    method, batch = make("vrex", config=VRexConfig(penalty_weight=10, penalty_epoch=1)), toy_batch()
+    logits = method.heads(method.backbone(batch.images))[:, 0]
+    risks = torch.stack(
+        [
+            binary_cross_entropy_with_logits(logits[own], batch.labels[own].float())
+            for own in (batch.domains == e for e in range(3))
+        ]
+    )
+    total, wanted = method.loss(batch, 10).total, risks.mean() + 10 * risks.var(correction=0)
+    torch.testing.assert_close(total, wanted)
+    same_gradient(total, wanted, method)

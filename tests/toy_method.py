@@ -61,6 +61,16 @@ def without(batch: Batch, domain: int) -> Batch:
     return Batch(batch.images[some], batch.labels[some], batch.domains[some], batch.classes[some])
 
 
+def same_gradient(ours: torch.Tensor, theirs: torch.Tensor, method: Method) -> None:
+    """Two scalars change alike with every weight of the backbone and the head."""
+    parameters = [*method.backbone.parameters(), *method.heads.parameters()]
+    pairs = zip(
+        *(torch.autograd.grad(of, parameters, retain_graph=True) for of in (ours, theirs)), strict=True
+    )
+    for one, other in pairs:
+        torch.testing.assert_close(one, other)
+
+
 def train(method: Method, E: int, steps: int) -> list[float]:
     """What falls: the objective, or the risk where an adversary, or a large term with a floor, keeps the whole up."""
     optimizer = torch.optim.SGD(method.parameters(), lr=0.05, momentum=0.9)

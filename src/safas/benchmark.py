@@ -33,9 +33,9 @@ from safas.protocols import (
 from safas.results import Result, method_name
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.training import (
+    candidate_epochs,
     drop_checkpoint,
     drop_weights,
-    evaluated_epochs,
     has_ended,
     load_scorer,
     read_dev_scores,
@@ -115,12 +115,12 @@ def keep_chosen_weights(run_dir: Path, result: Result) -> None:
 def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:
     """Score what is not yet scored of a run, write scores.parquet and evaluation.json, return the result.
 
-    Training has scored source validation already. Every evaluated epoch is scored on the target; the source
+    Training has scored source validation already. Every epoch that may be chosen is scored on the target; the source
     domains' test people only at the epoch that source validation chose. Raises InputError when one of the
     folders is not what it should be, or the run was trained on other crops.
     """
     done, about = run_dir / "evaluation.json", _about(run_dir)
-    if done.is_file() and _scored(run_dir) == evaluated_epochs(run_dir):
+    if done.is_file() and _scored(run_dir) == candidate_epochs(run_dir):
         result: Result = json.loads(done.read_text(encoding="utf-8"))
         return {**result, "about": {**result["about"], **about}}  # of an older safas, which noted less
     done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
@@ -150,14 +150,14 @@ def is_evaluated(run_dir: Path) -> bool:
 
 
 def unscored_epochs(run_dir: Path) -> list[int]:
-    """The epochs at which the target was not scored yet."""
-    return sorted(set(evaluated_epochs(run_dir)) - set(_scored(run_dir)))
+    """The epochs that may be chosen and at which the target was not scored yet."""
+    return sorted(set(candidate_epochs(run_dir)) - set(_scored(run_dir)))
 
 
 def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:
     """The run's score table (columns RUN_SCORES), kept in scores.parquet; epochs that stand there are not redone."""
     said, samples = read_run(run_dir), prepared_samples(prepared)
-    epochs = evaluated_epochs(run_dir)
+    epochs = candidate_epochs(run_dir)
     if not epochs:
         raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")
     protocol = Protocol(
@@ -171,17 +171,18 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
             remedy="Give the folder that it was trained on.",
         )
     target = _Crops(TARGET, target_rows(protocol, samples), prepared)
-    scores = _read_scores(run_dir)
+    scores = _read_scores(run_dir).filter(pl.col("epoch").is_in(epochs))
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
     for epoch in track(todo, "scoring epochs", disable=not progress, console=Console(stderr=True)):
         scores = pl.concat([scores, read_dev_scores(run_dir, epoch), target.scores(run_dir, epoch)])
         write_table(scores, run_dir / "scores.parquet")
     chosen = choose(scores.filter(pl.col("role") == SOURCE_DEV)).epoch
     inside = inside_rows(protocol, samples)
-    if not inside.is_empty():
+    there = scores.filter(role=SOURCE_TEST, epoch=chosen)
+    if there.is_empty() and not inside.is_empty():
         kept = scores.filter(pl.col("role") != SOURCE_TEST)
         scores = pl.concat([kept, _Crops(SOURCE_TEST, inside, prepared).scores(run_dir, chosen)])
-        write_table(scores, run_dir / "scores.parquet")
+    write_table(scores, run_dir / "scores.parquet")
     return scores
 
 

@@ -29,9 +29,9 @@ from safas.files import write_file
 from safas.grid import Cell
 from safas.protocols import DevRecord, Protocol, SourceData, select_epoch, source_data
 from safas.training import (
+    candidate_epochs,
     drop_checkpoint,
     drop_weights,
-    evaluated_epochs,
     has_ended,
     has_weights,
     holds,
@@ -187,7 +187,7 @@ def _validated(cell: Cell, folder: Path, desk: Desk) -> Validated:
         record["epoch"]: DevRecord(record["epoch"], record["source_dev_hter"], record["source_dev_auc"])
         for record in read_records(folder, "epoch")
     }
-    best = records[select_epoch([records[epoch] for epoch in evaluated_epochs(folder)])]
+    best = records[select_epoch([records[epoch] for epoch in candidate_epochs(folder)])]
     return Validated(cell, folder, best.epoch, best.hter, best.auc)
 
 

@@ -48,6 +48,8 @@ class Kept:
     def outcome(self, cell: Cell, samples: pl.DataFrame, crops: pl.DataFrame) -> Outcome | None:
         """The cell, if it is kept: one with the same settings, seed and protocol, under whatever name.
 
+        Not one of an older safas that chose an epoch before all of the method was at work.
+
         Raises InputError when it was judged by other videos than those of `samples` (columns SAMPLES) that have
         `crops` (columns CROPS), in validation or on the target.
         """
@@ -56,6 +58,8 @@ class Kept:
             return None
         run = found["run"][0]
         said, method = self.results[run], cell.config.method.name
+        if "result" in said and said["result"]["chosen"]["epoch"] < cell.config.first_candidate:
+            return None
         if "failure" not in said:
             self._check_videos(run, SOURCE_DEV, source_data(cell.protocol, samples).dev, crops)
             self._check_videos(run, TARGET, target_rows(cell.protocol, samples), crops)

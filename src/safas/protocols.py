@@ -23,7 +23,10 @@ SOURCE_DEV, SOURCE_TEST, TARGET = ROLES = ("source-dev", "source-test", "target"
 
 HELD_OUT = 0.2  # share of a source's people kept for validation where the source has no dev split
 
-EPOCH_RULE = "lowest HTER on source validation, then highest AUC there, then the later epoch"
+EPOCH_RULE = (
+    "lowest HTER on source validation, then highest AUC there, then the later epoch;"
+    " none before all of the method is at work"
+)
 ORACLE_RULE = "oracle: lowest HTER on the target itself, then highest AUC there, then the later epoch"
 
 

@@ -4,8 +4,9 @@ Trial 0 has the settings that it was given; every other trial draws all settings
 anew. A draw depends on SEED, the number of the trial and the setting's name alone: the same trial has the same
 learning rate for every method, and a setting that is added to a space changes no other. The ranges of what DomainBed
 tunes are those of its hparams_registry.py, where epochs are shares of its 5000 steps; the learning rate is drawn
-around the preset's instead, since theirs are for Adam, and images a batch are not drawn (a balanced one has fixed
-parts).
+around the preset's instead, since theirs are for Adam. So are their weights of penalties, whose size Adam does not
+feel: those of IRMv1 and V-REx (up to 1e5 there) and of Fishr are drawn lower here, CORAL's and GroupDRO's also higher.
+Images a batch are not drawn (a balanced one has fixed parts).
 """
 
 import zlib
@@ -107,17 +108,17 @@ SPACES: Mapping[str, Space] = {
         "alpha": OneOf((0.9995, 0.999, 0.995, 0.99, 0.95, 0.9)),
         "align_epoch": Epoch(0, 0.5),
     },
-    "irm": {"penalty_weight": Log(-1, 5), "penalty_epoch": LogEpoch(-3.7, 0.3)},
-    "vrex": {"penalty_weight": Log(-1, 5), "penalty_epoch": LogEpoch(-3.7, 0.3)},
-    "group-dro": {"eta": Log(-3, -1)},
-    "coral": {"coral_weight": Log(-1, 1)},
+    "irm": {"penalty_weight": Log(-1, 2), "penalty_epoch": LogEpoch(-3.7, 0.3)},
+    "vrex": {"penalty_weight": Log(-1, 1), "penalty_epoch": LogEpoch(-3.7, 0.3)},
+    "group-dro": {"eta": Log(-3, 0)},
+    "coral": {"coral_weight": Log(-1, 2)},
     "dann": {"adversarial_weight": Log(-2, 2), "hidden": OneOf((64, 128, 256, 512, 1024))},
     "ssdg": {
         "triplet_weight": Log(-1, 1),
         "adversarial_weight": Log(-2, 1),
         "margin": OneOf((0.05, 0.1, 0.2, 0.4)),
     },
-    "fishr": {"penalty_weight": Log(1, 4), "penalty_epoch": Epoch(0, 1), "gamma": Even(0.9, 0.99)},
+    "fishr": {"penalty_weight": Log(-1, 3), "penalty_epoch": Epoch(0, 1), "gamma": Even(0.9, 0.99)},
     "sam": {"rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5))},  # its authors' grid
     "gac-fas": {
         "rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5)),

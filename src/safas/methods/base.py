@@ -22,6 +22,15 @@ class Backward(Protocol):
         """retain_graph: another scalar of the same graph follows."""
 
 
+@runtime_checkable
+class SetsIn(Protocol):
+    """Settings of a method of which a part sets in only during training."""
+
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+
+
 @dataclass(frozen=True)
 class StepOutput:
     """What a method makes of a batch.

@@ -5,8 +5,8 @@ features phi of domain e (divisor n_e - 1).
 
 Where we differ: the paper aligns one labelled source with an unlabelled target, at the last layer; here the
 pairs are all pairs of labelled source domains, at the pooled features, as is usual in domain generalisation.
-DomainBed's version adds the squared distance of the means and divides by D^2 and not 4 D^2; ours is the
-paper's formula. R is the mean over the domains.
+DomainBed's version adds the squared distance of the means, over D, and divides the covariances' by D^2 and not 4 D^2,
+so its weight of 1 is 4 of ours; ours is the paper's formula. R is the mean over the domains.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class CoralConfig:
 
     name: Literal["coral"] = "coral"
     coral_weight: float = 1.0
-    """lambda >= 0. DomainBed's default; the paper chooses it so that both terms end at about the same size"""
+    """lambda >= 0; the paper chooses it so that both terms end at about the same size"""
 
     def __post_init__(self) -> None:
         check_not_negative(self, "coral_weight")

@@ -15,8 +15,8 @@ the batch keeps its average and is left out of the penalty.
 When the penalty sets in, the gradient grows by orders of magnitude at once. The authors' code for DomainBed resets
 Adam there, whose steps then are as long as before; IRMv1's authors divide L by lambda (`safas.methods.irm`). Under
 SGD with all of L the risk jumps (in a run of the demo's settings from 0.3 to 68 within an epoch) and comes back down
-to about 1 without ever having been infinite. `rescaled` divides L by lambda; it is off by default, because that is
-how this method was first run here.
+to about 1 without ever having been infinite. `rescaled` divides L by lambda, as the authors' own code for coloured
+digits does; it is off by default, as in their code for DomainBed. The demo takes lambda = 2 instead.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,11 @@ class FishrConfig:
         check_not_negative(self, "penalty_weight", "penalty_epoch", "gamma")
         if self.gamma >= 1:
             raise InputError(f"gamma = {self.gamma} is not in [0, 1)", where="method.gamma")
+
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+        return self.penalty_epoch
 
 
 class Fishr(Method):

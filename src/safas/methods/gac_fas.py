@@ -16,9 +16,11 @@ this is the alignment. R(w_e) is over all domains, not over domain e alone. T is
 included, and 1 for biases. L_sep is SA-FAS's contrastive loss over (label, domain), the mean over anchors times
 tau/0.07. Before `ascent_epoch` the gradient is that of R + lambda L_sep.
 
-These formulas are those of the authors' code (github.com/Leminhbinh0209/CVPR24-FAS: optimizers/gacfas.py and
-helpers/loops.py). Of the paper we had the abstract only: no equation of it is cited here, and whether it says
-the same, above all whether its ascent is the adaptive one, we could not verify.
+These formulas are what the authors' code (github.com/Leminhbinh0209/CVPR24-FAS: optimizers/gacfas.py and
+helpers/loops.py) evidently means to compute. From three domains on it computes something else, since gradients that
+have been added up already are added again: with g_e as above, the third ascent follows g_2 - g_0, and the step of
+plain training 3 g_0 + 2 g_1 + g_2. Of the paper we had the abstract only: no equation of it is cited here, and whether
+it says the same, above all whether its ascent is the adaptive one, we could not verify.
 
 Where we differ: their logit is 12 (32 for OMI->C) times the cosine of phi and a weight without bias, learnt at ten
 times the rate and alone in the first epoch; ours is the linear head of all methods. Their mean over the domains
@@ -68,6 +70,11 @@ class GacFasConfig:
     def __post_init__(self) -> None:
         check_not_negative(self, "rho", "alpha", "ascent_epoch", "contrastive_weight")
         check_positive(self, "temperature")
+
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+        return self.ascent_epoch
 
 
 class GacFas(Method):

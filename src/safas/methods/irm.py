@@ -7,14 +7,15 @@ form, the mean over domain e of (p - y) s, so no second backward pass is needed.
 
 Where we differ: one logit instead of two softmax outputs (the same cross-entropy); means over the domains
 instead of sums (the same lambda). The derivative is squared on the mini-batch, as in the authors' code, which
-adds its variance to the penalty; their appendix D takes the product over two batches, which does not. The L2
-term is the loop's decay.
+adds its variance to the penalty; their appendix D and DomainBed take the product over two batches, which does not.
+The L2 term is the loop's decay, which is never divided by lambda as theirs is.
 
 With lambda > 1 the authors' code divides the whole of L by lambda, so that the gradients stay in a reasonable
 range; so do we (`rescaled`). Under Adam, which they use, that changes little. Under our SGD it is what keeps the
 weights: with lambda = 100 and all of L, a step is a hundred times too long and the logits, whose square the penalty
-grows with, run away within ten steps. DomainBed, whose lambda this is, keeps all of L and resets Adam when the
-penalty sets in; nothing is reset here.
+grows with, run away within ten steps. The price is that the risk then learns a hundred times as slowly: what is not
+learned when the penalty sets in hardly ever is. The demo, which has little time, takes lambda = 10 and all of L.
+DomainBed, whose lambda this is, keeps all of L and resets Adam when the penalty sets in; nothing is reset here.
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class IrmConfig:
 
     def __post_init__(self) -> None:
         check_not_negative(self, "penalty_weight", "penalty_epoch")
+
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+        return self.penalty_epoch
 
 
 class Irm(Method):

@@ -50,6 +50,11 @@ class RefilmConfig:
         if self.strength > 1:
             raise InputError(f"strength = {self.strength} is above 1", where="method.strength")
 
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+        return self.average_epoch if self.averaged else 0
+
 
 class Refilm(Method):
     """Mean binary cross-entropy of one head, every second view filmed again, evaluated with averaged weights."""

@@ -43,7 +43,7 @@ Scaling = Literal["code", "paper"]
 
 @dataclass(frozen=True)
 class SaFasConfig:
-    """SA-FAS's settings; the defaults are those of the authors' code."""
+    """SA-FAS's settings; the defaults are those of the authors' code, but for `rule`, which is the paper's."""
 
     name: Literal["sa-fas"] = "sa-fas"
     alpha: float = 0.995
@@ -68,6 +68,11 @@ class SaFasConfig:
             raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
         check_not_negative(self, "align_epoch", "contrastive_weight", "least_heads")
         check_positive(self, "temperature")
+
+    @property
+    def onset_epoch(self) -> int:
+        """First epoch (from 0) at whose end all of the method has been at work."""
+        return self.align_epoch if self.alpha < 1 else 0
 
 
 class SaFas(Method):

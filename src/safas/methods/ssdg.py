@@ -7,7 +7,8 @@ triplet loss over E + 1 classes: the live faces of all domains are one, the spoo
 their own, so live draws together and attacks stay apart by domain.
 
 Where we differ from the authors' code: features are normalised for L_trip only (their code divides features by
-sqrt(2 |phi|), not by |phi|, and feeds them to all parts; the paper also normalises the head's weights). No
+sqrt(2 |phi|), not by |phi|, and feeds them to all parts; paper and code also normalise the head's weights). Two
+views of an image are a pair of one class in L_trip like any other. No
 bottleneck layer of 512 with dropout between backbone and head, and none in the domain classifier, whose
 layers start as torch's default. One logit instead of two softmax outputs. Batches as the sampler draws them
 instead of 10 live and 10 spoof images of each domain (`sampling = balanced` comes near). p ends after

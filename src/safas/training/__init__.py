@@ -8,6 +8,7 @@ from safas.training.loop import read_crops, train
 from safas.training.naming import run_hash
 from safas.training.records import read_records
 from safas.training.scoring import (
+    candidate_epochs,
     drop_checkpoint,
     drop_weights,
     evaluated_epochs,
@@ -28,6 +29,7 @@ __all__ = [
     "Group",
     "Teacher",
     "TrainConfig",
+    "candidate_epochs",
     "digest_of",
     "drop_checkpoint",
     "drop_weights",

@@ -52,6 +52,16 @@ def evaluated_epochs(run_dir: Path) -> list[int]:
     return _epochs(run_dir / "dev")
 
 
+def candidate_epochs(run_dir: Path) -> list[int]:
+    """The evaluated epochs that may be chosen, ascending: those at whose end all of the method was at work.
+
+    While none is so late, the last one. An earlier state would often be ERM, stopped early, under the method's name.
+    """
+    first = config_from_json(read_run(run_dir)["config"]).first_candidate
+    epochs = evaluated_epochs(run_dir)
+    return [epoch for epoch in epochs if epoch >= first] or epochs[-1:]
+
+
 def has_ended(run_dir: Path) -> bool:
     """Whether the last epoch was scored and logged: then all that training leaves is there but a last checkpoint."""
     last = int(read_run(run_dir)["config"]["epochs"]) - 1

@@ -18,7 +18,7 @@ from safas.model import ScoringNet
 from safas.protocols import DevRecord, Protocol, dev_record, select_epoch
 from safas.training.config import TrainConfig, config_from_json
 from safas.training.folder import read_run
-from safas.training.scoring import evaluated_epochs, has_ended, load_scorer, read_dev_scores, weights_path
+from safas.training.scoring import candidate_epochs, has_ended, load_scorer, read_dev_scores, weights_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def read_teacher(run_dir: Path) -> Teacher:
 
 def validated(run_dir: Path) -> DevRecord:
     """How a run stands on source validation at the epoch that is chosen there."""
-    records = [dev_record(epoch, read_dev_scores(run_dir, epoch)) for epoch in evaluated_epochs(run_dir)]
+    records = [dev_record(epoch, read_dev_scores(run_dir, epoch)) for epoch in candidate_epochs(run_dir)]
     epoch = select_epoch(records)
     return next(record for record in records if record.epoch == epoch)
 
