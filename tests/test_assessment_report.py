@@ -301,6 +301,7 @@ REFUSED = {
     "risk without dev": (["--risk", "apcer=0.1", "bpcer=0.1"], "need dev scores"),
     "no matcher": (["--matcher-threshold", "0.5"], "no column 'matcher_score'"),
     "a page called .json": (["--out", "x.json"], "the page's place"),
+    "the scores' own place": (["--out", "../scores.csv"], "it would be written over"),
     "no replicates": (["--replicates", "0"], "0 replicates"),
     "no epoch": (["--epoch", "3"], "no epochs"),
     "dev is not there": (["--dev", "nowhere.csv"], "nowhere.csv: no such file"),
@@ -313,6 +314,8 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments, words = REFUSED[name]
+    if "../scores.csv" in arguments:
+        arguments = ["--out", str(tmp_path / "o" / ".." / "scores.csv")]
     path = tmp_path / "scores.csv"
     path.write_text(CSV)
     assert main(["report", str(path), "--out", str(tmp_path / "o" / "r.html"), *arguments]) == 2

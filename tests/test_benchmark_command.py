@@ -139,6 +139,8 @@ def test_what_a_run_asks_of_a_cluster(command: list[str], monkeypatch: pytest.Mo
         (["--splits", "odd"], "unknown splits 'odd'"),
         (["--jobs", "0"], "--jobs: jobs = 0 is below 1"),
         (["--trials", "-1"], "trials"),
+        (["--trials", "0"], "--trials: trials = 0 is below 1"),
+        (["--protocols", "a,b->c", "b,a->c"], "b&a->c: stands there twice"),
         (["--address", "auto"], "Add --engine ray"),
         (["--gpus-per-run", "1"], "Add --engine ray"),
         (["--gpus-per-run", "-1"], "--gpus-per-run: -1.0 GPUs"),

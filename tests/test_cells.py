@@ -154,6 +154,42 @@ def test_a_broken_folder_fails_by_itself_and_is_tried_again_next_time(
     assert again.result
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", "{", "not a run's folder"),
+        ("config.json", "{}", "does not say 'config'"),
+        ("records.jsonl", "garbage\n", "not the log of a run"),
+        ("scores.parquet", "garbage", "not a readable table"),
+    ],
+)
+def test_a_damaged_file_fails_its_own_cell_and_names_the_remedy(
+    name: str, content: str, words: str, done: Outcome, prepared: Path, tmp_path: Path
+) -> None:
+    run = copied(done.folder, tmp_path)
+    (run / name).write_text(content)
+    made, told = do_cell(cell(), desk(prepared, tmp_path)), state(cell(), desk(prepared, tmp_path))
+    assert isinstance(made, Outcome)
+    for said in (made.failure, told.reason):
+        assert words in said
+        assert str(run) in said
+    assert "Delete the folder" in made.failure
+    assert told.word == "failed"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_damaged_evaluation_is_made_again_of_the_scores(
+    content: str, done: Outcome, prepared: Path, tmp_path: Path
+) -> None:
+    """Of a run whose other weights are gone; meanwhile it does not count as done."""
+    run = copied(done.folder, tmp_path)
+    (run / "evaluation.json").write_text(content)
+    assert state(cell(), desk(prepared, tmp_path)).word == "trained"
+    made = do_cell(cell(), desk(prepared, tmp_path))
+    assert isinstance(made, Outcome)
+    assert json.loads(json.dumps(made.result)) == json.loads((done.folder / "evaluation.json").read_text())
+
+
 def test_other_settings_under_the_same_name_are_no_result(
     done: Outcome, prepared: Path, tmp_path: Path
 ) -> None:

@@ -103,6 +103,10 @@ def test_methods_are_picked_by_name_or_key(tmp_path: Path) -> None:
         ("- erm", "- {alpha: 1}", r"methods[0]: no method is named. Choose from"),
         ("trials: 3", "preset: big", r"methods[0]: no preset is called 'big'"),
         ("seeds: [0, 1]\n", "seeds: [0, 1\n", r"not YAML"),
+        ("lr: 1e-3", "lr: .inf", r"methods[0]: lr = inf is too large"),
+        ("seeds: [0, 1]\n", "seeds: [9223372036854775808]\n", r"methods[0]: seed = 9223372036854775808 is too large"),
+        ("- erm", "- distill", r"methods[0]: a student needs a teacher"),
+        ("- erm", "- &a {method: erm, training: {augment: &b {flip: [*b]}}}", r"a value of a kind that no setting has"),
         ("trials: 3", "trials: 2026-01-01", r"a value of a kind that no setting has"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import polars as pl
 import pytest
 
@@ -197,6 +198,37 @@ def test_what_does_not_fit_is_refused_by_name_before_any_work(
     write_table(other, kept / "scores.parquet")
     assert main([*command, runs, "--seeds", "0"]) == 2
     assert f"no scores of run {run}" in capsys.readouterr().err
+    (kept / "scores.parquet").write_bytes(files["scores.parquet"])
+    (kept / "results.jsonl").write_bytes(files["results.jsonl"].replace(b'"chosen"', b'"choice"', 1))
+    assert main([*command, runs, "--seeds", "0"]) == 2
+    assert "not kept cells ('chosen')" in capsys.readouterr().err
+
+
+def test_what_was_trained_on_other_crops_is_told(
+    command: list[str], prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another simulation of the same people, as it is on another processor: the cells count, and the line says so."""
+    command = [*command, str(tmp_path / "runs"), "--seeds", "0"]
+    assert main(command) == 0
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)
+    for path in other.rglob("*.png"):
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    assert main(["benchmark", str(other), *command[2:]]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"2 of 2 runs are kept in {tmp_path / 'kept'}, 2 of them made of other crops than {other} has" in out
+    )
+
+
+def test_networks_that_cannot_be_had_are_told_before_any_run(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = '{protocols: ["a,b->c"], seeds: [0], methods: [erm, {method: erm, training: {weights: /no.pt}}]}'
+    Path(command[3]).write_text(text)
+    assert main([*command, str(tmp_path / "runs")]) == 2
+    assert "/no.pt" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").glob("*/config.json"))
 
 
 def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_by_hand() -> None:
     assert told.blocks == 3
 
 
+def test_the_order_in_which_a_mean_was_added_up_breaks_no_tie() -> None:
+    one, other = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
+    assert one != other
+    assert ranking([[one, other], [other, one]]).average == [1.5, 1.5]
+
+
 def test_alike_and_always_in_one_order() -> None:
     assert ranking([[0.1] * 3] * 4).p == 1.0
     assert ranking([[0.1, 0.2, 0.3]] * 4).p == 0.0

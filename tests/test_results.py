@@ -71,7 +71,11 @@ def test_over_seeds_by_hand() -> None:
 
 
 def test_one_seed_keeps_its_intervals() -> None:
+    """And its mean over epochs no std, which stands for seeds where several are."""
     assert over_seeds([result(0.1)])[0].numbers["hter"] == Number(0.1, (0.0, 1.0))
+    of_run, of_seed = rows(result(0.1))[1], over_seeds([result(0.1)])[1]
+    assert of_run.numbers["hter"].std is not None
+    assert of_seed.numbers["hter"] == Number(of_run.numbers["hter"].value)
 
 
 def test_a_missing_interval_stays_missing() -> None:

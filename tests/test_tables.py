@@ -46,6 +46,8 @@ def test_markdown_by_hand() -> None:
         "| *Peeking – oracle* |  |  |\n"
         "| b\\|c | – | 98.0 |\n"
     )
+    strange = Table("", ("", "x"), [Group("", [(Cell("a<i>*b*`c`_d_[e](f)"), Cell("1"))], headline=True)])
+    assert r"| a\<i\>\*b\*\`c\`\_d\_\[e\](f) | 1 |" in to_markdown(strange)
 
 
 def test_terminal_keeps_captions_details_and_the_oracle_mark() -> None:
@@ -71,6 +73,13 @@ def test_result_table_marks_the_best_by_the_columns_direction() -> None:
     assert headline.headline
     assert [cell.best for cell in headline.rows[0][:3]] == [False, True, True]  # name, HTER, AUC
     assert not headline.rows[1][1].best
+
+
+def test_what_is_equal_is_best_together() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1 to the last bit."""
+    numbers = {"one": Number((0.1 + 0.2 + 0.3) / 3), "other": Number((0.3 + 0.2 + 0.1) / 3)}
+    table = grid_table("", {"a&b->c": numbers, "a&c->b": numbers})
+    assert to_markdown(table).count("**20.0**") == 6
 
 
 def test_nothing_is_best_alone() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.batches import CropStore
-from safas.errors import InputError
+from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
 from safas.protocols import (
@@ -96,9 +96,18 @@ def protocols_of(
     domains = samples["domain"].unique().sort().to_list()
     protocols = [protocol for name in names for protocol in protocols_named(name, domains, splits)]
     protocols = protocols or leave_one_out(domains, splits)
+    known = set()
     for protocol in protocols:  # a slip in the last one must not come to light after hours
         source_data(protocol, samples)
         target_rows(protocol, samples)
+        same = (frozenset(protocol.sources), protocol.target, protocol.splits)
+        if same in known:
+            raise ProtocolError(
+                "stands there twice",
+                where=protocol.name,
+                remedy="Name every protocol once, its sources in any order.",
+            )
+        known.add(same)
     return tuple(protocols)
 
 
@@ -120,15 +129,29 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     folders is not what it should be, or the run was trained on other crops.
     """
     done, about = run_dir / "evaluation.json", _about(run_dir)
-    if done.is_file() and _scored(run_dir) == candidate_epochs(run_dir):
-        result: Result = json.loads(done.read_text(encoding="utf-8"))
-        return {**result, "about": {**result["about"], **about}}  # of an older safas, which noted less
+    named = read_run(run_dir)["run"]
+    if named != run_dir.name:  # the scores say whose they are by the folder's name
+        raise InputError(
+            f"this is the folder of run {named}", where=str(run_dir), remedy="Give it that name again."
+        )
+    there = _evaluation(run_dir)
+    if there is not None and _scored(run_dir) == candidate_epochs(run_dir):
+        return {**there, "about": {**there["about"], **about}}  # of an older safas, which noted less
     done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
     scores = score_run(run_dir, prepared, progress)
     result = {"about": about, **evaluate(scores)}
     # Made safe on disk: weights may be deleted on the strength of it.
     write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
     return result
+
+
+def _evaluation(run_dir: Path) -> Result | None:
+    """What evaluation.json says, unless it is missing or damaged: then it is made again of the scores."""
+    try:
+        result: Result = json.loads((run_dir / "evaluation.json").read_text(encoding="utf-8"))
+        return result if {"chosen", "last10", "oracle", "about"} <= set(result) else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _about(run_dir: Path) -> dict[str, Any]:
@@ -146,7 +169,7 @@ def _about(run_dir: Path) -> dict[str, Any]:
 
 def is_evaluated(run_dir: Path) -> bool:
     """Whether a run has ended and its evaluation covers all of it; its weights may be gone then."""
-    return (run_dir / "evaluation.json").is_file() and has_ended(run_dir) and not unscored_epochs(run_dir)
+    return _evaluation(run_dir) is not None and has_ended(run_dir) and not unscored_epochs(run_dir)
 
 
 def unscored_epochs(run_dir: Path) -> list[int]:
@@ -156,20 +179,10 @@ def unscored_epochs(run_dir: Path) -> list[int]:
 
 def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:
     """The run's score table (columns RUN_SCORES), kept in scores.parquet; epochs that stand there are not redone."""
-    said, samples = read_run(run_dir), prepared_samples(prepared)
-    epochs = candidate_epochs(run_dir)
+    samples, epochs = prepared_samples(prepared), candidate_epochs(run_dir)
     if not epochs:
         raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")
-    protocol = Protocol(
-        tuple(said["protocol"]["sources"]), said["protocol"]["target"], said["protocol"]["splits"]
-    )
-    dev = CropStore(prepared, source_data(protocol, samples).dev, protocol.sources)
-    if dev.digest()[:32] != said["data"]["digest"].split("-")[-1]:
-        raise InputError(
-            "the run was trained on other crops than these",
-            where=f"{run_dir} and {prepared}",
-            remedy="Give the folder that it was trained on.",
-        )
+    protocol = check_crops(run_dir, prepared)
     target = _Crops(TARGET, target_rows(protocol, samples), prepared)
     scores = _read_scores(run_dir).filter(pl.col("epoch").is_in(epochs))
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
@@ -184,6 +197,21 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
         scores = pl.concat([kept, _Crops(SOURCE_TEST, inside, prepared).scores(run_dir, chosen)])
     write_table(scores, run_dir / "scores.parquet")
     return scores
+
+
+def check_crops(run_dir: Path, prepared: Path) -> Protocol:
+    """The run's protocol. Raises InputError when it was validated on other crops than the folder's."""
+    said = read_run(run_dir)
+    sources, target, splits = (said["protocol"][name] for name in ("sources", "target", "splits"))
+    protocol = Protocol(tuple(sources), target, splits)
+    dev = CropStore(prepared, source_data(protocol, prepared_samples(prepared)).dev, protocol.sources)
+    if dev.digest()[:32] != said["data"]["digest"].split("-")[-1]:
+        raise InputError(
+            "the run was trained on other crops than these",
+            where=f"{run_dir} and {prepared}",
+            remedy="Give the folder that it was trained on.",
+        )
+    return protocol
 
 
 class _Crops:

@@ -97,8 +97,12 @@ def _variant(
         config = _trained(config, told, place)
     config = replace(config, **instead)
     told_names = {*grid.training, *said.training, *(f"method.{name}" for name in settings)}
-    name = said.name or _name(method, {**settings, **said.training})
+    if method == "distill":
+        raise InputError("a student needs a teacher", where=where, remedy="Use `safas distill RUN PREPARED`.")
+    name = " ".join(said.name.split()) or _name(method, {**settings, **said.training})
     seeds = grid.seeds if said.seeds is None else said.seeds
+    for seed in seeds:
+        replace(config, seed=seed)  # which checks it
     return Variant(name, config, tuple(dict.fromkeys(seeds)), frozenset(told_names))
 
 
@@ -162,10 +166,10 @@ def _checked(model: type[Any], data: Any, where: str) -> Any:
     """The data as the model has it. As JSON, where a list may become a tuple though the types are strict."""
     try:
         return model.model_validate_json(json.dumps(data))
-    except TypeError as error:
-        raise InputError(f"a value of a kind that no setting has ({error})", where=where) from error
     except ValidationError as error:
         raise _first(error, model, where) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"a value of a kind that no setting has ({error})", where=where) from error
 
 
 def _first(error: ValidationError, model: type[Any], where: str) -> InputError:

@@ -74,6 +74,13 @@ class Kept:
             kept=self.folder / _SCORES,
         )
 
+    def has(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether all of these are kept under the very names and states that they have now."""
+        told = ("run", "name", "state")
+        rows = set(self.rows.select(told).iter_rows())
+        made = (dict(zip(CELLS, cell_row(one), strict=True)) for one in outcomes)
+        return all(tuple(row[name] for name in told) in rows for row in made)
+
     def _check_videos(self, run: str, role: str, rows: pl.DataFrame, crops: pl.DataFrame) -> None:
         scored = self.scores.filter(run=run, role=role).select(_JUDGED)
         there = rows.join(crops, on=["dataset", "video"], how="semi").select(_JUDGED)
@@ -101,8 +108,11 @@ def read_kept(folder: Path) -> Kept:
                 raise ValueError(f"run {run} stands there twice")
             if run not in results:
                 raise ValueError(f"no result of run {run}")
-            if "result" in results[run] and scores.filter(run=run).is_empty():
-                raise ValueError(f"no scores of run {run}")
+            if "result" not in results[run]:
+                continue
+            epoch = results[run]["result"]["chosen"]["epoch"]
+            if scores.filter(run=run, epoch=epoch).is_empty():
+                raise ValueError(f"no scores of run {run} at epoch {epoch}")
     except (OSError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
         remedy = "Take all three files of one `safas benchmark --kept`, or name an empty folder."
         raise InputError(f"not kept cells ({error})", where=str(folder), remedy=remedy) from error

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+_DIGITS = 9  # what differs behind them is the order in which a mean was added up
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -31,7 +33,7 @@ def ranking(errors: ArrayLike, *, level: float = 0.95) -> Ranking:
     The tests take the blocks for independent, as data sets are. Protocols that share their training people are
     not quite, and the seeds of one protocol are not at all.
     """
-    values = np.asarray(errors, dtype=np.float64)
+    values = np.asarray(errors, dtype=np.float64).round(_DIGITS)
     blocks, methods = values.shape
     average = stats.rankdata(values, axis=1).mean(axis=0)
     tested = blocks > 1 and methods > 1

@@ -4,7 +4,7 @@ A row says by which rule its epoch was chosen; every number is a share in [0, 1]
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -144,10 +144,13 @@ def rows(result: Result) -> list[Row]:
 def over_seeds(results: Sequence[Result]) -> list[Row]:
     """The rows over runs that differ in their seed: mean of each number, and std (divisor n - 1).
 
-    With one run the rows are that run's own. A row that a run lacks is left out.
+    With one run the rows are that run's own, without the std over its epochs. A row that a run lacks is left out.
     """
     if len(results) == 1:
-        return rows(results[0])
+        return [
+            replace(row, numbers={name: replace(number, std=None) for name, number in row.numbers.items()})
+            for row in rows(results[0])
+        ]
     of_runs = [{row.pick: row for row in rows(result)} for result in results]
     return [
         _mean_row([run[pick] for run in of_runs]) for pick in PICKS if all(pick in run for run in of_runs)

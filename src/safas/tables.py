@@ -1,5 +1,6 @@
 """Tables that people read, made once and written to a terminal and as Markdown; further ways in `latex` and `pages`."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -124,14 +125,15 @@ def to_markdown(table: Table) -> str:
     lines = [
         f"**{table.caption}**",
         "",
-        _piped(table.columns),
+        _piped([_plain(column) for column in table.columns]),
         _piped([":--", *["--:"] * (len(table.columns) - 1)]),
     ]
     for group, row in rows_of(table):
         if row is None:
-            lines.append(_piped([f"*{heading(group)}*", *[""] * (len(table.columns) - 1)]))
+            lines.append(_piped([f"*{_plain(heading(group))}*", *[""] * (len(table.columns) - 1)]))
         else:
-            lines.append(_piped([f"**{cell.words()}**" if cell.best else cell.words() for cell in row]))
+            words = [(cell, _plain(cell.words())) for cell in row]
+            lines.append(_piped([f"**{text}**" if cell.best else text for cell, text in words]))
     return "\n".join([*lines, *(["", table.note] if table.note else [])]) + "\n"
 
 
@@ -229,7 +231,12 @@ def _styled(cell: Cell) -> Text:
 
 
 def _piped(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """As Markdown that shows these very characters in a cell of a table."""
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)
 
 
 def _column(numbers: Mapping[str, Number | None], methods: Sequence[str], *, lower: bool) -> list[Cell]:
@@ -250,12 +257,17 @@ def _mean(numbers: Sequence[Number | None], folds: bool) -> Number | None:
 
 
 def _cell(number: Number | None, best: float | None) -> Cell:
-    return Cell("–") if number is None else Cell(number.text(), number.detail(), number.value == best)
+    return Cell("–") if number is None else Cell(number.text(), number.detail(), _rounded(number) == best)
 
 
 def _best(column: Sequence[Number | None], *, lower: bool) -> float | None:
     """The best value where there are two or more to compare."""
-    values = [number.value for number in column if number is not None]
+    values = [_rounded(number) for number in column if number is not None]
     if len(values) < 2:
         return None
     return min(values) if lower else max(values)
+
+
+def _rounded(number: Number) -> float:
+    """Equal for equal numbers whose means were added up in another order."""
+    return round(number.value, 9)

@@ -19,6 +19,10 @@ def of_run(
 ) -> tuple[Presentations, Presentations]:
     """Test and dev at one epoch: the one given, or that which source validation chooses. Raises TableError."""
     table = checked(table, RUN_SCORES, file).with_row_index("row", offset=1)
+    count = table.select("run", "seed").n_unique()
+    if count > 1:
+        remedy = "Give the scores.parquet in the folder of one of them, or the rows of one."
+        raise TableError(f"scores of {count} runs", where=file, remedy=remedy)
     dev = table.filter(pl.col("role") == SOURCE_DEV)
     if dev.is_empty():
         raise TableError(f"no row of role {SOURCE_DEV!r}", where=file)

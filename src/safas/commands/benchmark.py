@@ -1,7 +1,7 @@
 """safas benchmark PREPARED"""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
 from safas.cell_index import add_cells, chosen_scores
-from safas.cells import Desk, Elsewhere
+from safas.cells import Desk, Elsewhere, protocol_digest
 from safas.cluster import each_on_ray
 from safas.commands.common import output, say
 from safas.errors import InputError
@@ -22,6 +22,7 @@ from safas.grid_file import GridFile, read_grid
 from safas.joint import gather
 from safas.kept import Kept, keep, read_kept
 from safas.methods import METHODS
+from safas.model import backbone
 from safas.pages import as_terminal, compose, write
 from safas.parallel import cores, each
 from safas.prepare import PrepareConfig
@@ -123,8 +124,11 @@ class Command:
             cells = chosen_cells(searches)
             outcomes = [failed for one in searches if (failed := failure_of(one))]
         todo = [cell for cell in cells if cell not in known]
+        _check_first(todo, kept)
         if kept is not None:
-            say(console, f"{len(cells) - len(todo)} of {len(cells)} runs are kept in {kept.folder}")
+            others = _of_other_crops(known, desk)
+            note = f", {others} of them made of other crops than {prepared} has" if others else ""
+            say(console, f"{len(cells) - len(todo)} of {len(cells)} runs are kept in {kept.folder}{note}")
         for number, made in enumerate(run_cells(todo, desk, engine), start=1):
             say(console, f"[{number}/{len(todo)}] {_line(made, told)}")
             if isinstance(made, Elsewhere):
@@ -135,12 +139,15 @@ class Command:
                 keep(kept.folder, [made])
         if kept is not None:
             outcomes = _in_order(cells, [*known.values(), *outcomes])
-            keep(kept.folder, outcomes)  # under the names that they have now
+            if not kept.has(outcomes):
+                keep(kept.folder, outcomes)  # under the names that they have now
         self._write(outcomes, searches, command, console, told)
         return _end(outcomes, busy, console)
 
     def _said(self) -> GridFile:
         """The grid's file with what was typed in its place, or all of it from the options."""
+        if self.trials is not None and self.trials < 1:
+            raise InputError(f"trials = {self.trials} is below 1", where="--trials")
         if self.grid is None:
             variants = plain_variants(
                 self.methods or METHODS_COMPARED,
@@ -220,12 +227,12 @@ class Command:
         """The tables of what has a result, to the terminal and to files."""
         if all(outcome.failure for outcome in outcomes):
             return
-        add_cells(self.runs, [o for o in outcomes if o.kept and not (self.runs / o.folder.name).is_dir()])
         page = compose(outcomes, command=command, simulated=bool(told))
         if searches:
             chosen = Section("Which settings were chosen", [searches_table(searches, told)])
             page = replace(page, sections=[*page.sections, chosen])
         console.print(as_terminal(page))
+        add_cells(self.runs, [o for o in outcomes if o.kept and not (self.runs / o.folder.name).is_dir()])
         write_table(chosen_scores(outcomes), self.runs / "scores.parquet")
         written = [*write(page, self.runs), self.runs / "cells.csv", self.runs / "scores.parquet"]
         if self.grid is not None:  # the page tells the command, which says little without it
@@ -247,6 +254,21 @@ def _sources(data: Sequence[str]) -> dict[str, Path]:
             )
         found[name] = Path(folder)
     return found
+
+
+def _check_first(todo: Sequence[Cell], kept: Kept | None) -> None:
+    """Raises InputError for what would else come to light after hours: networks and weights, a folder to write to."""
+    for name, weights in sorted({(cell.config.backbone, cell.config.weights) for cell in todo}):
+        backbone(name, weights)
+    if todo and kept is not None:
+        keep(kept.folder, [])
+
+
+def _of_other_crops(known: Mapping[Cell, Outcome], desk: Desk) -> int:
+    """How many of the kept cells say that they were trained on other crops than the prepared folder has."""
+    noted = [(cell.protocol, one.result["about"].get("crops")) for cell, one in known.items() if one.result]
+    ours = {protocol: protocol_digest(protocol, desk) for protocol, crops in noted if crops}
+    return sum(crops != ours[protocol] for protocol, crops in noted if crops)
 
 
 def _in_order(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> list[Outcome]:

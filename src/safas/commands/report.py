@@ -80,6 +80,7 @@ class Command:
     def run(self, command: str) -> None:
         """Read, assess, write, and print the numbers with what they are worth."""
         page = _page(self.out)
+        self._check_spared(page)
         if self.pdf:
             find_browser()  # before the work, not after it
         settings = Settings(
@@ -97,6 +98,16 @@ class Command:
         report = assess(inputs, settings, title=self.title, command=command)
         written = self._write(report, inputs.test.table, page)
         _print(output(), report, written)
+
+    def _check_spared(self, page: Path) -> None:
+        """Raises InputError when a file that is read would be written over."""
+        read_ones = (self.scores, self.dev, self.own_live, self.against, self.against_dev, self.failures)
+        written = {page.with_suffix(suffix).resolve() for suffix in (page.suffix, ".json", ".pdf")}
+        for path in read_ones:
+            if path is not None and path.resolve() in written:
+                raise InputError(
+                    "it would be written over", where=str(path), remedy="Give --out another name."
+                )
 
     def _inputs(self) -> Inputs:
         test, dev = read(self.scores, epoch=self.epoch)

@@ -78,6 +78,8 @@ class TrainConfig:
                 raise InputError(
                     f"{name} = {getattr(self, name)} is below {value}", where="training settings"
                 )
+            if not getattr(self, name) < 2**63:  # infinite, or more than a table of scores holds
+                raise InputError(f"{name} = {getattr(self, name)} is too large", where="training settings")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads = {self.threads} is below 1", where="training settings")
 

@@ -80,6 +80,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     """What config.json says of a run. Raises InputError when the folder is no run's."""
     try:
         said: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        missing = {"run", "config", "protocol", "data", "environment"} - said.keys()
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError("not a run's folder", where=str(folder), remedy=f"It needs a {CONFIG}.") from error
+    if missing:
+        raise InputError(
+            f"{CONFIG} does not say {sorted(missing)[0]!r}", where=str(folder), remedy="Train it again."
+        )
     return said
