@@ -47,7 +47,7 @@ def test_markdown_by_hand() -> None:
         "| b\\|c | – | 98.0 |\n"
     )
     strange = Table("", ("", "x"), [Group("", [(Cell("a<i>*b*`c`_d_[e](f)"), Cell("1"))], headline=True)])
-    assert r"| a\<i\>\*b\*\`c\`\_d\_\[e\](f) | 1 |" in to_markdown(strange)
+    assert r"| a\<i>\*b\*\`c\`_d_\[e\](f) | 1 |" in to_markdown(strange)
 
 
 def test_terminal_keeps_captions_details_and_the_oracle_mark() -> None:

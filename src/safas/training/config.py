@@ -1,5 +1,6 @@
 """The settings of a run, and the two named presets."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -74,12 +75,13 @@ class TrainConfig:
         least = {"seed": 0, "lr_every": 1, "evaluate_every": 1, "checkpoint_every": 1, "log_every": 1}
         least |= {"image_size": 8, "epochs": 1, "batch": 2, "lr": 0, "momentum": 0, "weight_decay": 0}
         for name, value in least.items():
-            if not getattr(self, name) >= value:
-                raise InputError(
-                    f"{name} = {getattr(self, name)} is below {value}", where="training settings"
-                )
-            if not getattr(self, name) < 2**63:  # infinite, or more than a table of scores holds
-                raise InputError(f"{name} = {getattr(self, name)} is too large", where="training settings")
+            now = getattr(self, name)
+            if not now >= value:
+                raise InputError(f"{name} = {now} is below {value}", where="training settings")
+            if now == math.inf or (
+                isinstance(now, int) and now >= 2**63
+            ):  # what a table of scores can't hold
+                raise InputError(f"{name} = {now} is too large", where="training settings")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads = {self.threads} is below 1", where="training settings")
 
