@@ -1,5 +1,6 @@
 """Everything that a user can get wrong: one line on stderr, exit code 2, no traceback, nothing written half."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,7 @@ def test_wrong_path_to_prepare(source: str, refused: Callable[..., str], tmp_pat
         ),
         (("evaluate", "NOWHERE", "NOWHERE"), "NOWHERE: not a run's folder. It needs a config.json."),
         (("benchmark", "NOWHERE"), "NOWHERE: no such folder. Make one with `safas prepare`."),
+        (("pack", "NOWHERE"), "NOWHERE: no such folder. Make one with `safas prepare`."),
     ],
 )
 def test_wrong_path_to_the_other_commands(
@@ -87,6 +89,21 @@ def test_empty_folder(source: str, refused: Callable[..., str], tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     line = refused("prepare", tmp_path / "empty", tmp_path / "out", "--source", source, leaving=("empty",))
     assert f"{tmp_path / 'empty'}: the folder is empty" in line
+
+
+def test_not_one_video_that_can_be_read(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list of reasons stays; the exit code is not that of a success."""
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(root, data)
+    for video in data.rglob("*.mp4"):
+        video.write_text("a text")
+    assert main(["prepare", str(data), str(out), *PREPARE]) == 2
+    said = capsys.readouterr()
+    assert "60 of 60 videos left out" in said.out
+    assert f"{out}: not one crop of any video. {out / 'failures.parquet'} says of each video why." in said.err
+    assert len(pl.read_parquet(out / "failures.parquet")) == 60
 
 
 def test_empty_folder_to_train_on(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from safas.benchmark import prepared_samples
 from safas.commands.common import output, say
 from safas.packing import pack
 
@@ -25,6 +26,7 @@ class Command:
 
     def run(self, command: str) -> None:
         """Pack and say what is there."""
+        prepared_samples(self.prepared)  # names the remedy where it is no prepared folder
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("packing crops", total=None)
             packed, is_new = pack(

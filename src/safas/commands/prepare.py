@@ -58,6 +58,12 @@ class Command:
             say(console, f"  left out: {dataset} {video} ({label}): {reason}")
         if len(report.failures) > 20:
             say(console, f"  ... and {len(report.failures) - 20} more, in {self.out / 'failures.parquet'}")
+        if not report.crops:
+            raise InputError(
+                "not one crop of any video",
+                where=str(self.out),
+                remedy=f"{self.out / 'failures.parquet'} says of each video why.",
+            )
 
     def _engine(self) -> Engine | None:
         if self.engine == "ray":
