@@ -236,7 +236,7 @@ def _piped(cells: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     """As Markdown that shows these very characters in a cell of a table."""
-    return re.sub(r"([\\`*<|\[\]])", r"\\\1", text)
+    return re.sub(r"([\\`*|\[\]]|<(?! ))", r"\\\1", text)
 
 
 def _column(numbers: Mapping[str, Number | None], methods: Sequence[str], *, lower: bool) -> list[Cell]:
