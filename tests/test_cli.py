@@ -2,11 +2,13 @@ import dataclasses
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -228,6 +230,11 @@ def test_simulated_numbers_are_called_so(
     assert main(["evaluate", str(folder), str(tmp_path), "--page"]) == 0
     assert "Everything here is simulated" in (folder / "evaluation.html").read_text(encoding="utf-8")
     assert "errors in percent (simulated faces, seed 0, commit" in " ".join(capsys.readouterr().out.split())
+    other = shutil.copytree(tmp_path, tmp_path / "other", ignore=shutil.ignore_patterns("runs"))
+    for path in other.rglob("*.png"):
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    assert main(["evaluate", str(folder), str(other)]) == 2  # though all of it is evaluated already
+    assert "the run was trained on other crops than these" in capsys.readouterr().err
 
 
 def test_benchmark_prints_and_writes_one_table(
@@ -254,7 +261,7 @@ def test_stopping_by_hand_is_no_traceback(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("safas.commands.evaluate.evaluate_run", stop)
+    monkeypatch.setattr("safas.commands.evaluate.check_crops", stop)
     assert main(["evaluate", str(tmp_path), str(tmp_path)]) == 130
     assert capsys.readouterr().err == "safas: stopped; the same command goes on where it was\n"
 
