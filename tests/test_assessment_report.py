@@ -159,6 +159,19 @@ def test_a_runs_own_scores_need_nothing_else(tmp_path: Path, run: Callable[..., 
     assert "epoch 1: stated" in report["data"]["test"]["chosen"]
 
 
+@pytest.mark.parametrize("more", [(), ("--epoch", "1")])
+def test_the_scores_of_several_runs_are_no_system(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `safas benchmark` collects them."""
+    scores = run_scores(0.05)
+    both = pl.concat([scores, scores.with_columns(pl.lit("other").alias("run"))])
+    both.write_parquet(tmp_path / "scores.parquet")
+    assert main(["report", str(tmp_path / "scores.parquet"), "--out", str(tmp_path / "r.html"), *more]) == 2
+    assert "rows of more than one run. Take each run by itself" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_column_added_to_a_runs_scores_breaks_the_rates_down(
     tmp_path: Path, run: Callable[..., tuple[Any, str]]
 ) -> None:

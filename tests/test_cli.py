@@ -261,7 +261,7 @@ def test_stopping_by_hand_is_no_traceback(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("safas.commands.evaluate.check_crops", stop)
+    monkeypatch.setattr("safas.commands.evaluate.unscored_epochs", stop)
     assert main(["evaluate", str(tmp_path), str(tmp_path)]) == 130
     assert capsys.readouterr().err == "safas: stopped; the same command goes on where it was\n"
 

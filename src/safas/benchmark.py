@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.batches import CropStore
-from safas.errors import InputError, ProtocolError
+from safas.errors import InputError, ProtocolError, RunError, TableError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
 from safas.protocols import (
@@ -131,7 +131,7 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     done, about = run_dir / "evaluation.json", _about(run_dir)
     named = read_run(run_dir)["run"]
     if named != run_dir.name:  # the scores say whose they are by the folder's name
-        raise InputError(
+        raise RunError(
             f"this is the folder of run {named}", where=str(run_dir), remedy="Give it that name again."
         )
     there = _evaluation(run_dir)
@@ -232,11 +232,14 @@ class _Crops:
 
 
 def _read_scores(run_dir: Path) -> pl.DataFrame:
-    """The scores that are there already, of this run alone."""
+    """The scores that are there already, of this run alone. Raises RunError when they can't be read."""
     path = run_dir / "scores.parquet"
     if not path.is_file():
         return pl.DataFrame(schema=dict(RUN_SCORES))
-    return read_table(path, RUN_SCORES).filter(pl.col("run") == run_dir.name)
+    try:
+        return read_table(path, RUN_SCORES).filter(pl.col("run") == run_dir.name)
+    except TableError as error:
+        raise RunError(error.what, where=error.where, remedy=error.remedy) from error
 
 
 def _scored(run_dir: Path) -> list[int]:

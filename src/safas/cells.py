@@ -24,7 +24,7 @@ from safas.benchmark import (
     unscored_epochs,
 )
 from safas.digests import digest, known_digest
-from safas.errors import DivergenceError, InputError, TableError, TrainingError
+from safas.errors import DivergenceError, InputError, RunError, TrainingError
 from safas.files import write_file
 from safas.grid import Cell
 from safas.protocols import DevRecord, Protocol, SourceData, select_epoch, source_data
@@ -38,7 +38,6 @@ from safas.training import (
     lock_of,
     progress_of,
     read_records,
-    read_run,
     run_hash,
     train,
 )
@@ -125,12 +124,11 @@ def state(cell: Cell, desk: Desk) -> State:
         return State("to do", folder)
     try:
         return _state_of(folder)
-    except (TrainingError, InputError) as error:
+    except RunError as error:
         return State("failed", folder, reason=str(error))
 
 
 def _state_of(folder: Path) -> State:
-    _check_readable(folder)
     reason, (step, total) = _failed(folder), progress_of(folder)
     if reason is not None:
         return State("failed", folder, step, total, reason)
@@ -154,7 +152,6 @@ def _claimed(
         if reason is not None and not desk.retry:
             return _failure(cell, folder, reason)
         try:
-            _check_readable(folder)
             if reason is not None or not _is_trained(cell, folder, for_target=finish is _outcome):
                 _train(cell, folder, desk, resume=reason is None and not _is_spent(folder))
             return finish(cell, folder, desk)
@@ -164,23 +161,8 @@ def _claimed(
             return _failure(cell, folder, reason)
         except TrainingError as error:  # something is wrong with this folder alone
             return _failure(cell, folder, str(error))
-        except TableError as error:  # so it is where its own scores can't be read
-            if str(folder) not in error.where:
-                raise
+        except RunError as error:
             return _failure(cell, folder, f"{error} Delete the folder to make the run again.")
-
-
-def _check_readable(folder: Path) -> None:
-    """Raises TrainingError when a run lies there whose settings or log are damaged."""
-    if not (folder / "config.json").is_file():
-        return
-    try:
-        read_run(folder)
-        read_records(folder)
-    except InputError as error:
-        raise TrainingError(
-            error.what, where=error.where, remedy="Delete the folder to make the run again."
-        ) from error
 
 
 def _train(cell: Cell, folder: Path, desk: Desk, *, resume: bool) -> None:

@@ -2,7 +2,8 @@
 
 SafasError                 the command line prints it and exits with code 2
 ├── InputError             a path, a folder or a setting given by the user is wrong
-│   └── TableError         a table lacks a column or holds a value that it must not
+│   ├── TableError         a table lacks a column or holds a value that it must not
+│   └── RunError           a folder is no run's, or lacks something of it, or that is damaged
 ├── ProtocolError          the protocol and the data do not fit each other
 ├── MetricError            a rate is not defined on these scores (a class is absent, a score is not finite)
 ├── MediaError             one video or image cannot be read (preparation lists it and goes on)
@@ -27,6 +28,10 @@ class InputError(SafasError):
 
 class TableError(InputError):
     """A table lacks a column or holds a value that it must not."""
+
+
+class RunError(InputError):
+    """A folder is no run's, or lacks something of it, or that is damaged."""
 
 
 class ProtocolError(SafasError):

@@ -265,8 +265,7 @@ def _checked_run(scores: pl.DataFrame) -> pl.DataFrame:
         raise TableError(
             f"unknown role {strange['role'][0]!r}", where=where, remedy=f"Allowed: {', '.join(ROLES)}."
         )
-    if scores.select("run", "seed").n_unique() > 1:
-        raise TableError("rows of more than one run", where=where, remedy="Evaluate each run by itself.")
+    check_one_run(scores, where)
     twice = scores.filter(pl.struct("role", "epoch", "dataset", "video").is_duplicated())
     if not twice.is_empty():
         raise TableError(
@@ -277,6 +276,13 @@ def _checked_run(scores: pl.DataFrame) -> pl.DataFrame:
         raise TableError(f"not every epoch scores the same number of {uneven[0]} videos", where=where)
     _check_roles(scores)
     return scores
+
+
+def check_one_run(scores: pl.DataFrame, where: str) -> None:
+    """Raises TableError when there are rows (columns RUN_SCORES) of several runs, whose scores have no common scale."""
+    if scores.select("run", "seed").n_unique() > 1:
+        remedy = "Take each run by itself: its folder has a scores.parquet of its own."
+        raise TableError("rows of more than one run", where=where, remedy=remedy)
 
 
 def _uneven(scores: pl.DataFrame) -> Sequence[str]:

@@ -4,7 +4,7 @@ import polars as pl
 
 from safas.assessment.presentations import COLUMNS, Presentations
 from safas.errors import TableError
-from safas.evaluation import RUN_SCORES, choose
+from safas.evaluation import RUN_SCORES, check_one_run, choose
 from safas.protocols import EPOCH_RULE, SOURCE_DEV, TARGET
 from safas.table import checked
 
@@ -19,10 +19,7 @@ def of_run(
 ) -> tuple[Presentations, Presentations]:
     """Test and dev at one epoch: the one given, or that which source validation chooses. Raises TableError."""
     table = checked(table, RUN_SCORES, file).with_row_index("row", offset=1)
-    count = table.select("run", "seed").n_unique()
-    if count > 1:
-        remedy = "Give the scores.parquet in the folder of one of them, or the rows of one."
-        raise TableError(f"scores of {count} runs", where=file, remedy=remedy)
+    check_one_run(table, file)
     dev = table.filter(pl.col("role") == SOURCE_DEV)
     if dev.is_empty():
         raise TableError(f"no row of role {SOURCE_DEV!r}", where=file)

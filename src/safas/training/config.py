@@ -78,9 +78,8 @@ class TrainConfig:
             now = getattr(self, name)
             if not now >= value:
                 raise InputError(f"{name} = {now} is below {value}", where="training settings")
-            if now == math.inf or (
-                isinstance(now, int) and now >= 2**63
-            ):  # what a table of scores can't hold
+            # A table of scores holds whole numbers of 64 bits.
+            if now == math.inf or (isinstance(now, int) and now >= 2**63):
                 raise InputError(f"{name} = {now} is too large", where="training settings")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads = {self.threads} is below 1", where="training settings")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safas.batches import CropStore
-from safas.errors import InputError, TrainingError
+from safas.errors import InputError, RunError, TrainingError
 from safas.files import write_file
 from safas.protocols import SourceData
 from safas.training.config import TrainConfig, config_from_json
@@ -77,14 +77,14 @@ def _meant(key: str, said: Mapping[str, Any]) -> Any:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What config.json says of a run. Raises InputError when the folder is no run's."""
+    """What config.json says of a run. Raises RunError when the folder is no run's."""
     try:
         said: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         missing = {"run", "config", "protocol", "data", "environment"} - said.keys()
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError("not a run's folder", where=str(folder), remedy=f"It needs a {CONFIG}.") from error
+        raise RunError("not a run's folder", where=str(folder), remedy=f"It needs a {CONFIG}.") from error
     if missing:
-        raise InputError(
+        raise RunError(
             f"{CONFIG} does not say {sorted(missing)[0]!r}", where=str(folder), remedy="Train it again."
         )
     return said

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from safas.errors import InputError
+from safas.errors import RunError
 from safas.files import write_file
 
 Record = dict[str, Any]
@@ -74,7 +74,7 @@ class Records:
 def read_records(folder: Path, kind: str | None = None) -> list[Record]:
     """The records of a run, all or those of one kind; a last line cut short by a kill is left out.
 
-    Raises InputError when the file is damaged.
+    Raises RunError when the file is damaged.
     """
     path = folder / "records.jsonl"
     try:
@@ -82,7 +82,7 @@ def read_records(folder: Path, kind: str | None = None) -> list[Record]:
         records: list[Record] = [json.loads(line) for line in lines if line.endswith("\n")]
         return [record for record in records if kind in (None, record["kind"])]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
+        raise RunError(
             f"not the log of a run ({error})", where=str(path), remedy="Train it again."
         ) from error
 

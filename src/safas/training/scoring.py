@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from safas.batches import CropStore
-from safas.errors import DivergenceError, InputError, TrainingError
+from safas.errors import DivergenceError, RunError, TrainingError
 from safas.evaluation import RUN_SCORES, Scorer
 from safas.methods import METHODS
 from safas.model import ScoringNet, backbone
@@ -103,13 +103,13 @@ def _epochs(folder: Path) -> list[int]:
 def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
     """The scoring net at the end of an evaluated epoch, on the CPU, ready to score.
 
-    Raises InputError when the folder is no run's or the epoch's weights are not there.
+    Raises RunError when the folder is no run's or the epoch's weights are not there.
     """
     said = read_run(run_dir)
     path = weights_path(run_dir, epoch)
     if not path.is_file():
         known = ", ".join(map(str, _epochs(run_dir / "weights"))) or "none"
-        raise InputError(f"no weights of epoch {epoch}", where=str(run_dir), remedy=f"There are: {known}.")
+        raise RunError(f"no weights of epoch {epoch}", where=str(run_dir), remedy=f"There are: {known}.")
     config = config_from_json(said["config"])
     trunk, dim = backbone(config.backbone, "none")
     method_class: Any = METHODS[config.method.name]  # each takes its own kind of settings
