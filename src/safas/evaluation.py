@@ -115,8 +115,8 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates:
     inside = _by_epoch(scores, SOURCE_TEST).get(choice.epoch)
     best = min(target, key=lambda epoch: _oracle_order(epoch, target[epoch]))
     rule = (
-        f"epoch: {ORACLE_RULE}; threshold: {_target_threshold(target[best]).chosen_on},"
-        f" for the column HTER {choice.thresholds[best].chosen_on}"
+        f"epoch: {ORACLE_RULE}; threshold: {_target_threshold(target[best]).chosen_on};"
+        f" of the column HTER: {choice.thresholds[best].chosen_on}"
     )
     return {
         "chosen": {**chosen, "inside": _inside(inside, choice.thresholds[choice.epoch])},
