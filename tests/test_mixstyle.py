@@ -73,6 +73,12 @@ def test_a_backbone_without_stages_is_refused() -> None:
         MixStyleConfig(probability=1.5)
 
 
+def test_maps_of_one_pixel_have_no_style() -> None:
+    partner, share = draw(2, 0.1, np.random.default_rng(0))
+    with pytest.raises(InputError, match=r"single pixel.*method\.stages"):
+        mixed(torch.rand(2, 3, 1, 1), partner, share)
+
+
 def test_epsilon_belongs_to_the_variance() -> None:
     """Variances 2 and 200, epsilon 1: the deviations sqrt 3 and sqrt 201, half of each.
 

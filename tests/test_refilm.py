@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch.optim import swa_utils
 
 from safas.errors import InputError
 from safas.methods.erm import ErmConfig
@@ -67,6 +68,23 @@ def test_running_statistics_are_averaged_too() -> None:
         ours.get_buffer("running_mean").fill_(value)
         method.after_step(step)
     torch.testing.assert_close(scored.get_buffer("running_mean"), torch.full((64,), 2.5))
+
+
+def test_the_average_does_not_take_the_way_of_cuda_that_refuses_whole_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """torch's own choice there, of many tensors at once, fails on the counts of the batch norms."""
+    monkeypatch.setattr(swa_utils, "_get_foreach_kernels_supported_devices", lambda: ["cpu"])
+    trunk, dim = backbone("resnet18")
+    method = Refilm(trunk, dim, 2, RefilmConfig(average_epoch=0), 32, 1)
+    plain = swa_utils.AveragedModel(trunk, use_buffers=True)
+    plain.update_parameters(trunk)
+    with pytest.raises(RuntimeError, match="nteger"):
+        plain.update_parameters(trunk)
+    for step in range(3):
+        trunk.get_buffer("trunk.bn1.num_batches_tracked").fill_(2 * step)
+        method.after_step(step)
+    assert method.scoring_net().get_buffer("backbone.trunk.bn1.num_batches_tracked") == 2
 
 
 def test_switched_off_the_last_weights_are_scored() -> None:

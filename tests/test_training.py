@@ -20,6 +20,7 @@ from lightning_fabric import Fabric
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import together
 import toy
 from safas.augment import AugmentConfig
 from safas.batches import Batch, CropStore, Sampler
@@ -261,12 +262,26 @@ def test_killed_in_mid_epoch_and_resumed_it_ends_bit_for_bit_the_same(
     assert [record["step"] for record in read_records(run, "resumed")] == [5]
 
 
-@pytest.mark.parametrize("method", ["group-dro", "dann", "ssdg", "fishr"])
+@pytest.mark.parametrize("method", ["irm", "vrex", "fishr", "gac-fas", "sa-fas"])
+def test_what_sets_in_may_do_so_within_a_line_of_the_log(
+    method: str, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    onset = (
+        "align_epoch" if method == "sa-fas" else "ascent_epoch" if method == "gac-fas" else "penalty_epoch"
+    )
+    settings = replace(together.METHODS[method], **{onset: 1})
+    config = replace(CONFIG, method=settings, epochs=2, evaluate_every=2, checkpoint_every=9, log_every=9)
+    run = train(config, data, prepared, tmp_path, progress=False)
+    assert [record["step"] for record in read_records(run, "step")] == [5]
+    assert evaluated_epochs(run) == [1]
+
+
+@pytest.mark.parametrize("method", ["group-dro", "dann", "ssdg", "fishr", "refilm"])
 def test_what_a_method_keeps_is_resumed_too(
     method: str, prepared: Path, data: SourceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights of domains, discriminators, moving averages: stopped after 5 of 6 steps, the checkpoint at 3."""
-    config = replace(CONFIG, method=CONFIGS[method](), epochs=2, checkpoint_every=3)
+    config = replace(CONFIG, method=together.METHODS[method], epochs=2, checkpoint_every=3)
     whole = train(config, data, prepared, tmp_path / "whole", progress=False)
 
     def stopping(

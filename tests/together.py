@@ -21,17 +21,26 @@ from safas.augment import AugmentConfig
 from safas.batches import Sampler
 from safas.errors import SafasError
 from safas.methods import CONFIGS
+from safas.methods.fishr import FishrConfig
 from safas.methods.gac_fas import GacFasConfig
+from safas.methods.irm import IrmConfig
+from safas.methods.refilm import RefilmConfig
 from safas.methods.sa_fas import SaFasConfig
+from safas.methods.vrex import VRexConfig
 from safas.training import ALONE, Group, TrainConfig, loop, train
 from safas.training.environment import make_fabric, reproducible
 from safas.training.joining import joined
 from safas.training.step import make_batch
 
 SIZE, STEPS = 16, 5
+# What sets in late by default does so early here: the penalties in the second epoch, the rest at once.
 METHODS = {name: CONFIGS[name]() for name in CONFIGS}
 METHODS["sa-fas"] = SaFasConfig(align_epoch=0, alpha=0.9)
 METHODS["gac-fas"] = GacFasConfig(ascent_epoch=0)
+METHODS["irm"] = IrmConfig(penalty_epoch=1)
+METHODS["vrex"] = VRexConfig(penalty_epoch=1)
+METHODS["fishr"] = FishrConfig(penalty_weight=1, penalty_epoch=1)
+METHODS["refilm"] = RefilmConfig(average_epoch=0)
 # 18 videos: 3 steps an epoch, 6 in all, checkpoints at 2, 4 and 6.
 CONFIG = TrainConfig(
     method=METHODS["sa-fas"], weights="none", image_size=SIZE, epochs=2, batch=6, lr=0.01, checkpoint_every=2,

@@ -2,7 +2,8 @@
 
 L = R + lambda * L_sep, L_sep as in Khosla et al. 2020 over the classes (label, domain). The classes are those
 of SA-FAS, so what differs from SA-FAS is the heads and their alignment, and what differs from ERM is the
-separability.
+separability. R is the mean over samples as in ERM; SA-FAS's is that over domains, which is the same in balanced
+batches (`sampling`) alone.
 """
 
 from dataclasses import dataclass

@@ -17,15 +17,16 @@ included, and 1 for biases. L_sep is SA-FAS's contrastive loss over (label, doma
 tau/0.07. Before `ascent_epoch` the gradient is that of R + lambda L_sep.
 
 These formulas are what the authors' code (github.com/Leminhbinh0209/CVPR24-FAS: optimizers/gacfas.py and
-helpers/loops.py) evidently means to compute. From three domains on it computes something else, since gradients that
-have been added up already are added again: with g_e as above, the third ascent follows g_2 - g_0, and the step of
-plain training 3 g_0 + 2 g_1 + g_2. Of the paper we had the abstract only: no equation of it is cited here, and whether
-it says the same, above all whether its ascent is the adaptive one, we could not verify.
+helpers/loops.py) evidently means to compute. It computes something else, since gradients that have been added up
+already are added again: of three domains, with g_e as above, the third ascent follows g_2 - g_0, and the step of
+plain training 3 g_0 + 2 g_1 + g_2 (of two, 2 g_0 + g_1). Of the paper we had the abstract only: no equation of it is
+cited here, and whether it says the same, above all whether its ascent is the adaptive one, we could not verify.
 
 Where we differ: their logit is 12 (32 for OMI->C) times the cosine of phi and a weight without bias, learnt at ten
 times the rate and alone in the first epoch; ours is the linear head of all methods. Their mean over the domains
 divides by E, ours by the domains that the batch holds. As in their code, the running statistics of the batch
-norms follow the pass at w only. What is logged is taken at w; `sharpness` is mean_e R(w_e) - R(w).
+norms follow the pass at w only. What is logged is taken at w; `sharpness` is mean_e R(w_e) - R(w), 0 before
+`ascent_epoch`.
 """
 
 from collections.abc import Sequence
@@ -107,7 +108,7 @@ class GacFas(Method):
         here = self.loss(batch, step)
         if step < self.first_ascending_step:
             backward(here.total)
-            return here
+            return replace(here, parts={**here.parts, "sharpness": torch.zeros_like(here.total)})
         present = present_domains(batch.domains, self.num_domains).nonzero()[:, 0].tolist()
         slopes = []
         for e in present:

@@ -117,8 +117,14 @@ def mixed(
 ) -> Float[Tensor, "N C H W"]:
     """Feature maps with the mean and deviation of each channel mixed with the partner's; no gradient in these.
 
-    epsilon is added to the variance. Computed in 32 bits, returned as it came.
+    epsilon is added to the variance. Computed in 32 bits, returned as it came. Raises InputError for maps of one
+    pixel, which have no deviation.
     """
+    if x.shape[2:].numel() < 2:
+        raise InputError(
+            "MixStyle cannot mix feature maps of a single pixel",
+            remedy="Mix after fewer stages (method.stages) or see larger images (image_size).",
+        )
     maps, partner = x.float(), partner.to(x.device)
     own = share.to(x.device).view(-1, 1, 1, 1)
     mean = maps.detach().mean(dim=(2, 3), keepdim=True)

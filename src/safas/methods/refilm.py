@@ -24,7 +24,7 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_swa_avg_fn
 
 from safas.batches import Batch, rng
 from safas.errors import InputError
@@ -76,7 +76,10 @@ class Refilm(Method):
         self.first_averaged_step = config.average_epoch * steps_per_epoch
         now = ScoringNet(backbone, self.heads, "hyperplane", image_size)
         self._now = (now,)  # in a tuple, so that its weights are not counted twice
-        self.mean = AveragedModel(now, use_buffers=True).requires_grad_(False)
+        # The formula is given since the default one of CUDA, for many tensors at once, refuses whole numbers,
+        # which the batch norms' counts are.
+        mean = AveragedModel(now, avg_fn=get_swa_avg_fn(), use_buffers=True)
+        self.mean = mean.requires_grad_(False)
         self.seed = int(torch.randint(2**31, ()))  # the run's seed decides it, like the first weights
 
     def loss(self, batch: Batch, step: int) -> StepOutput:

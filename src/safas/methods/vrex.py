@@ -2,7 +2,7 @@
 
 L = mean_e R_e + beta * Var_e(R_e), Var_e the variance over the domains (divisor E). A predictor whose risks are
 equal in all training domains also keeps its risk when the domains shift further along the same directions;
-beta = 0 is ERM with equal weight for each domain.
+beta = 0 from the first step (`penalty_epoch = 0`) is ERM with equal weight for each domain.
 
 Where we differ: the paper and the authors' code add the sum of the risks and not their mean, so their beta is E
 times ours; the mean is DomainBed's. The authors' code for coloured digits divides L by beta, which leaves Adam's
