@@ -11,7 +11,7 @@ from cellwork import PROTOCOL, QUICK
 from safas import benchmark
 from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
 from safas.cells import Desk
-from safas.errors import InputError, ProtocolError
+from safas.errors import InputError, ProtocolError, TrainingError
 from safas.evaluation import RUN_SCORES, evaluate
 from safas.grid import Grid, plain_variants
 from safas.methods.fishr import FishrConfig
@@ -22,6 +22,7 @@ from safas.training import (
     candidate_epochs,
     evaluated_epochs,
     load_scorer,
+    lock_of,
     preset,
     read_dev_scores,
     read_records,
@@ -106,6 +107,19 @@ def test_only_the_missing_epochs_are_scored(outcomes: list[Outcome], prepared: P
         (0, 9),
         (1, 2),
     ]
+
+
+def test_a_run_that_another_process_is_at_work_on_is_left_to_it(
+    outcomes: list[Outcome], prepared: Path, tmp_path: Path
+) -> None:
+    """It may be about to delete the weights that would be scored; a finished one may be read by all."""
+    run = copied(outcomes[0].folder, tmp_path)
+    with lock_of(run, is_shared=False):
+        assert evaluate_run(run, prepared, progress=False)["chosen"] == outcomes[0].result["chosen"]
+        (run / "evaluation.json").unlink()
+        with pytest.raises(TrainingError, match="another process is at work on this run"):
+            evaluate_run(run, prepared, progress=False)
+    assert evaluate_run(run, prepared, progress=False)["chosen"] == outcomes[0].result["chosen"]
 
 
 def test_no_epoch_counts_before_all_of_the_method_is_at_work(prepared: Path, tmp_path: Path) -> None:

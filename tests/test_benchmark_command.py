@@ -117,6 +117,18 @@ def test_a_search_says_what_it_chose(
     assert len((tmp_path / "runs" / "trials.csv").read_text().splitlines()) == 5
 
 
+def test_networks_that_cannot_be_had_are_told_before_any_trial(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        '{protocols: ["a,b->c"], methods: [erm, {method: irm, training: {weights: /no.pt}}], trials: 2}'
+    )
+    assert main(["benchmark", command[1], "--grid", str(grid), "--runs", str(tmp_path / "new")]) == 2
+    assert "/no.pt" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_a_run_asks_of_a_cluster(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As many cores as it has threads, and its GPUs; one cell at once."""
     asked: dict[str, Any] = {}

@@ -41,6 +41,17 @@ def test_bold_means_p_below_five_percent() -> None:
     assert [row[1].best for row in rows] == [True, False]
 
 
+def test_one_seed_proves_nothing_whatever_p_is() -> None:
+    errors = {p: {**of, "two": made([0.2], (0,))} for p, of in ERRORS.items()}
+    for table in (
+        contrast_table("C", errors, "one", METHODS), protocol_contrast_table("C", errors, "one", METHODS)
+    ):  # fmt: skip
+        row = table.groups[0].rows[0]
+        assert "0.00" in f"{row[-1].text} {row[-1].detail}"
+        assert not any(cell.best for cell in row)
+        assert "one seed" in table.note
+
+
 def test_each_protocol_is_corrected_for_their_number() -> None:
     rows = protocol_contrast_table("C", ERRORS, "one", METHODS).groups[0].rows
     raw = [compare([of["two"]], [of["one"]]).p for of in ERRORS.values()]

@@ -1,6 +1,7 @@
 """Files are there as a whole or not at all."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +32,15 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_old_file(tmp_path: Path) -
         signal.signal(signal.SIGXFSZ, handler)
     assert pl.read_parquet(tmp_path / "t.parquet").equals(old)
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_many_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    """Threads, as processes of several machines may have one number too: the last one wins, none fails."""
+    path, texts = tmp_path / "file", [f"{number}" * 1000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda text: [write_file(path, text) for _ in range(50)], texts))
+    assert path.read_text() in texts
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_path_that_leads_through_a_file_is_named_with_its_remedy(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_a_run_is_trained_by_one_command_at_a_time(
     locks.mkdir(parents=True)
     with (
         FileLock(locks / uninterrupted.name),
-        pytest.raises(TrainingError, match="another process is training this run"),
+        pytest.raises(TrainingError, match="another process is at work on this run"),
     ):
         train(CONFIG, toy.source_data(toy.samples()), prepared, tmp_path, progress=False)
     assert train(CONFIG, toy.source_data(toy.samples()), prepared, tmp_path, progress=False).is_dir()

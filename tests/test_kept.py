@@ -144,6 +144,22 @@ def test_killed_between_its_files_the_folder_still_fits(
     assert read_kept(tmp_path / "kept").rows["state"].to_list() == ["done", "done"]
 
 
+def test_killed_at_the_first_cell_the_folder_still_is_one_of_these(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(table: pl.DataFrame, path: Path) -> None:
+        write_table(table, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("safas.kept.write_table", killed)
+        assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) not in (0, 2)
+    assert (tmp_path / "kept" / "scores.parquet").is_file()
+    assert not (tmp_path / "kept" / "results.jsonl").exists()
+    assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) == 0
+    assert read_kept(tmp_path / "kept").rows["state"].to_list() == ["done", "done"]
+
+
 def test_videos_without_a_face_judge_nobody(
     command: list[str], prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

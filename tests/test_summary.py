@@ -143,6 +143,19 @@ def test_folds_have_their_deviation_over_folds(tmp_path: Path) -> None:
     assert named(tables, "ACER in percent")
 
 
+def test_different_questions_have_no_mean(tmp_path: Path) -> None:
+    """OULU-NPU's protocols 1 and 3 ask about new sessions and new phones; a session is no unseen domain."""
+    told = summary(
+        many.grid(tmp_path, ("oulu-1", "oulu-3.1", "oulu-3.2"), ("erm", "sa-fas", "irm"), (0, 1)),
+        simulated=False,
+    )
+    assert all("mean" not in table.columns for table in told)
+    assert not [table for table in told if "mean over" in table.caption or "rank" in table.caption]
+    assert named(told, "in each protocol")
+    inside = summary(many.grid(tmp_path, ("casia-fasd->casia-fasd",), ("erm",), (0,)), simulated=False)
+    assert not [table for table in (*told, *inside) if "unseen" in table.caption]
+
+
 @pytest.fixture(scope="module")
 def ocim(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     names = tuple(protocol.name for protocol in protocols_named("ocim", LETTERS.values()))

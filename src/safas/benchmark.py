@@ -34,6 +34,7 @@ from safas.results import Result, method_name
 from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.training import (
     candidate_epochs,
+    claimed,
     drop_checkpoint,
     drop_weights,
     has_ended,
@@ -126,23 +127,33 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
 
     Training has scored source validation already. Every epoch that may be chosen is scored on the target; the source
     domains' test people only at the epoch that source validation chose. Raises InputError when one of the
-    folders is not what it should be, or the run was trained on other crops.
+    folders is not what it should be, or the run was trained on other crops, TrainingError when another process is at
+    work on it.
     """
-    done, about = run_dir / "evaluation.json", _about(run_dir)
     named = read_run(run_dir)["run"]
     if named != run_dir.name:  # the scores say whose they are by the folder's name
         raise RunError(
             f"this is the folder of run {named}", where=str(run_dir), remedy="Give it that name again."
         )
+    if (there := _whole(run_dir)) is not None:
+        return there
+    with claimed(run_dir):
+        if (there := _whole(run_dir)) is not None:  # whoever had it has finished it
+            return there
+        done = run_dir / "evaluation.json"
+        done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
+        result = {"about": _about(run_dir), **evaluate(score_run(run_dir, prepared, progress))}
+        # Made safe on disk: weights may be deleted on the strength of it.
+        write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
+        return result
+
+
+def _whole(run_dir: Path) -> Result | None:
+    """The evaluation, if it covers all epochs that may be chosen."""
     there = _evaluation(run_dir)
-    if there is not None and _scored(run_dir) == candidate_epochs(run_dir):
-        return {**there, "about": {**there["about"], **about}}  # of an older safas, which noted less
-    done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
-    scores = score_run(run_dir, prepared, progress)
-    result = {"about": about, **evaluate(scores)}
-    # Made safe on disk: weights may be deleted on the strength of it.
-    write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
-    return result
+    if there is None or _scored(run_dir) != candidate_epochs(run_dir):
+        return None
+    return {**there, "about": {**there["about"], **_about(run_dir)}}  # of an older safas, which noted less
 
 
 def _evaluation(run_dir: Path) -> Result | None:

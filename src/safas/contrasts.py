@@ -1,6 +1,6 @@
 """Tables that say which differences between methods are more than chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -24,11 +24,9 @@ def contrast_table(caption: str, errors: ByProtocol, reference: str, methods: Se
         pairs = [(of[method], of[reference]) for of in errors.values() if method in of and reference in of]
         whole = len(pairs) == len(errors)
         told = compare(*map(list, zip(*pairs, strict=True))) if whole else None
-        rows.append((Cell(method), *_in_full(told)))
+        rows.append((Cell(method), *_in_full(told, is_sure=all(map(_has_seeds, pairs)))))
     columns = ("method", "difference", "95 % interval", "errs less in", "p")
-    note = _CONTRAST_NOTE.format(reference=reference)
-    if any(len(one.seeds) == 1 for of in errors.values() for one in of.values()):
-        note += " Where a method has one seed there is none to draw: how much its trainings differ is left out of p."
+    note = _CONTRAST_NOTE.format(reference=reference) + _seeds_note(errors)
     return Table(caption, columns, [Group("", rows, headline=True)], note)
 
 
@@ -45,10 +43,18 @@ def protocol_contrast_table(
         }
         known = {protocol: one.p for protocol, one in told.items() if one.p is not None}
         adjusted = dict(zip(known, holm(list(known.values())), strict=True)) if known else {}
-        cells = [_in_short(told.get(protocol), adjusted.get(protocol)) for protocol in errors]
+        cells = [
+            _in_short(
+                told.get(protocol),
+                adjusted.get(protocol),
+                is_sure=protocol in told and _has_seeds((of[method], of[reference])),
+            )
+            for protocol, of in errors.items()
+        ]
         rows.append((Cell(method), *cells))
     columns = ("method", *protocol_titles(list(errors)).values())
-    return Table(caption, columns, [Group("", rows, headline=True)], _HOLM_NOTE.format(reference=reference))
+    note = _HOLM_NOTE.format(reference=reference) + _seeds_note(errors)
+    return Table(caption, columns, [Group("", rows, headline=True)], note)
 
 
 def rank_table(caption: str, errors: ByProtocol, methods: Sequence[str]) -> Table | None:
@@ -72,9 +78,11 @@ def rank_table(caption: str, errors: ByProtocol, methods: Sequence[str]) -> Tabl
     ]
     columns = ("method", "average rank", *(["over seeds too"] if by_seed else []))
     left = [method for method in methods if method not in whole]
-    note = rank_note(told, whole) + (
-        f" Without a rank, having no number somewhere: {', '.join(left)}." if left else ""
-    )
+    note = rank_note(told, whole)
+    if by_seed:
+        note += " Ranks over seeds too come without a test: the seeds of one protocol are not independent."
+    if left:
+        note += f" Without a rank, having no number somewhere: {', '.join(left)}."
     return Table(caption, columns, [Group("", rows, headline=True)], note)
 
 
@@ -89,28 +97,31 @@ def rank_note(told: Ranking, methods: Sequence[str]) -> str:
     friedman = (
         ""
         if told.p is None
-        else f"Friedman's test that all are alike: p {_p(told.p, sign=True)} (Iman-Davenport). "
+        else f"Friedman's test that all are alike: p {_p(told.p, sign=True)} (ranks permuted in each protocol). "
     )
     found = f"so are {', '.join(apart)}" if apart else "no two are"
     if critical > most:
         found = "with so few protocols no two can be"
     return (
         f"Rank 1 = lowest HTER. {friedman}Two methods count as different when their average ranks are "
-        f"{critical:.2f} or more apart (Nemenyi, 5 %), of {most} at most: {found}. {told.blocks} protocols are few "
-        "and share training people: such a test can tell hardly anything, in either direction. Ranks over seeds too "
-        "come without a test, since the seeds of one protocol are not independent."
+        f"{critical:.2f} or more apart (Nemenyi, 5 %), of {most} at most: {found}. Both tests take the "
+        f"{told.blocks} protocols for independent, which those with training people in common are not quite."
     )
 
 
 _CONTRAST_NOTE = (
     "HTER minus that of {reference}, in points: negative errs less. People of validation and target and the seeds are "
     "drawn again, the same for both methods, the threshold being derived anew; 'errs less in' is the share of these "
-    "draws, p is two-sided from the same draws. Bold: p < 0.05, not corrected for the number of methods: of twenty "
-    "equal ones, one will be bold."
+    "draws, p is two-sided from the same draws. Bold: p < 0.05, both with several seeds; not corrected for the number "
+    "of methods: of twenty equal ones, about one will be bold."
 )
 _HOLM_NOTE = (
     "HTER minus that of {reference}, in points, its 95 % interval, and p corrected by Holm for the number of protocols "
-    "(the interval is not). Bold: p < 0.05."
+    "(the interval is not). Bold: p < 0.05, both with several seeds."
+)
+_ONE_SEED_NOTE = (
+    " Where a method has one seed there is none to draw: how much its trainings differ is left out of interval and p, "
+    "which are too small, and nothing is bold."
 )
 
 
@@ -118,21 +129,31 @@ def _others(methods: Sequence[str], reference: str) -> list[str]:
     return [method for method in methods if method != reference]
 
 
-def _in_full(told: Comparison | None) -> list[Cell]:
+def _has_seeds(pair: Iterable[Errors]) -> bool:
+    """Whether both have several, so that it is known how much their trainings differ."""
+    return all(len(one.seeds) > 1 for one in pair)
+
+
+def _seeds_note(errors: ByProtocol) -> str:
+    return "" if all(_has_seeds(of.values()) for of in errors.values()) else _ONE_SEED_NOTE
+
+
+def _in_full(told: Comparison | None, *, is_sure: bool) -> list[Cell]:
     if told is None:
         return [Cell("–")] * 4
     low_high = "–" if told.interval is None else _ends(told.interval)
     better = "–" if told.better is None else _share(told.better)
-    sure = told.p is not None and told.p < ALPHA
+    best = is_sure and told.p is not None and told.p < ALPHA
     p = "–" if told.p is None else _p(told.p)
-    return [Cell(_points(told.difference), best=sure), Cell(low_high), Cell(better), Cell(p, best=sure)]
+    return [Cell(_points(told.difference), best=best), Cell(low_high), Cell(better), Cell(p, best=best)]
 
 
-def _in_short(told: Comparison | None, p: float | None) -> Cell:
+def _in_short(told: Comparison | None, p: float | None, *, is_sure: bool) -> Cell:
     if told is None:
         return Cell("–")
     details = [] if told.interval is None or p is None else [_ends(told.interval), f"p {_p(p)}"]
-    return Cell(_points(told.difference), "; ".join(details), best=p is not None and p < ALPHA)
+    best = is_sure and p is not None and p < ALPHA
+    return Cell(_points(told.difference), "; ".join(details), best=best)
 
 
 def _share(share: float) -> str:

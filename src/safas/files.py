@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import urllib.request
+import uuid
 from http.client import HTTPException
 from pathlib import Path
 
@@ -16,7 +17,9 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
     Folders are made as needed; text is UTF-8. `durable` waits until the disk has it, which thousands of small files
     would pay for dearly. Raises InputError when it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # others may be writing the same
+    partial = path.with_name(
+        f".{path.name}.{uuid.uuid4().hex[:12]}.partial"
+    )  # others may be writing the same
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

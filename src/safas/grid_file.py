@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,9 @@ def read_grid(path: Path, **instead: Any) -> GridFile:
     wanted = given.pop("methods", None)
     for_all: dict[str, Any] = {name: given.pop(name) for name in ("epochs", "threads") if name in given}
     said = said.model_copy(update=given)
+    with _told("--preset" if "preset" in given else f"{path}: preset"):
+        preset(said.preset)
+    for_all_seeds = "--seeds" if "seeds" in given else f"{path}: seeds"
     variants = []
     for number, entry in enumerate(said.methods):
         if wanted is not None and not _is_wanted(entry, wanted):
@@ -65,16 +69,27 @@ def read_grid(path: Path, **instead: Any) -> GridFile:
         own: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
         if "seeds" in given:
             own.pop("seeds", None)
-        try:
-            variants.append(_variant(own, said, for_all, f"{path}: methods[{number}]", f"{path}: training"))
-        except InputError as error:
-            if str(path) in error.where:
-                raise
-            where = f"{path}: methods[{number}]"  # the settings' own checks don't know where they come from
-            raise InputError(error.what, where=where, remedy=error.remedy) from error
+        where = f"{path}: methods[{number}]"
+        with _told(where):
+            one = _variant(own, said, for_all, where, f"{path}: training")
+        with _told(f"{where}.seeds" if "seeds" in own else for_all_seeds):
+            for seed in one.seeds:
+                replace(one.config, seed=seed)  # which checks it
+        variants.append(one)
     if wanted is not None and not variants:
         raise InputError(f"none of its methods is {' or '.join(wanted)}", where=str(path))
     return GridFile(said.protocols, said.splits, tuple(variants), said.trials)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Within, the settings' own checks, which don't know where their values come from, raise InputErrors that do."""
+    try:
+        yield
+    except InputError as error:
+        if ": " in error.where or error.where.startswith("--"):  # it is told more closely
+            raise
+        raise InputError(error.what, where=where, remedy=error.remedy) from error
 
 
 def _is_wanted(entry: str | Mapping[str, Any], wanted: Sequence[str]) -> bool:
@@ -101,8 +116,6 @@ def _variant(
         raise InputError("a student needs a teacher", where=where, remedy="Use `safas distill RUN PREPARED`.")
     name = " ".join(said.name.split()) or _name(method, {**settings, **said.training})
     seeds = grid.seeds if said.seeds is None else said.seeds
-    for seed in seeds:
-        replace(config, seed=seed)  # which checks it
     return Variant(name, config, tuple(dict.fromkeys(seeds)), frozenset(told_names))
 
 
@@ -115,7 +128,8 @@ def _trained(config: TrainConfig, told: Mapping[str, Any], where: str) -> TrainC
         changes["augment"] = replace(
             config.augment, **{name: getattr(views, name) for name in views.model_fields_set}
         )
-    return replace(config, **changes)
+    with _told(where):
+        return replace(config, **changes)
 
 
 def _name(method: str, settings: Mapping[str, Any]) -> str:

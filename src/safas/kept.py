@@ -96,10 +96,13 @@ def read_kept(folder: Path) -> Kept:
     """What is kept there; nothing where none of the files is yet. Raises InputError for files that are not these."""
     if folder.exists() and not folder.is_dir():
         raise InputError("a file, not a folder", where=str(folder), remedy="Name a folder.")
+    nothing = Kept(folder, pl.DataFrame(schema=dict(KEPT)), {}, pl.DataFrame(schema=dict(RUN_SCORES)))
     if not any((folder / name).exists() for name in NAMES):
-        return Kept(folder, pl.DataFrame(schema=dict(KEPT)), {}, pl.DataFrame(schema=dict(RUN_SCORES)))
+        return nothing
     try:
         rows = pl.read_csv(folder / _CELLS, schema=dict(KEPT))
+        if rows.is_empty():  # whoever began it was killed before the others were written
+            return nothing
         lines = (folder / _RESULTS).read_text(encoding="utf-8").splitlines()
         results = {said["run"]: said for said in map(json.loads, lines)}
         scores = read_table(folder / _SCORES, RUN_SCORES)
@@ -146,6 +149,8 @@ def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
         # What the old table names stays until the new one is there: a kill between leaves three files that fit.
         named = {*kept.rows["run"], *table["run"]}
         made = chosen_scores([one for one in told if not one.kept])
+        if kept.rows.is_empty():  # a kill before the end then leaves a folder that is known as one of these
+            write_file(folder / _CELLS, kept.rows.write_csv())
         others = kept.scores.join(made, on="run", how="anti").filter(pl.col("run").is_in(named))
         write_table(pl.concat([made, others]).sort("run", "role", "dataset", "video"), folder / _SCORES)
         lines = (json.dumps(results[run]) for run in sorted(named))

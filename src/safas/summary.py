@@ -17,13 +17,20 @@ from safas.tables import Cell, Group, Table, grid_table, plain_table, result_tab
 REFERENCE = method_name("sa-fas")
 
 _FURTHER = (  # (how the epoch is chosen, the number, the caption)
-    ("chosen", "auc", "AUC in percent on the unseen domain, epoch from source validation"),
+    ("chosen", "auc", "AUC in percent{where}, epoch from source validation"),
     ("chosen", "inside/hter", "HTER in percent inside: new people of the training domains"),
     ("chosen", "acer", "ACER in percent, epoch and threshold from the set's own dev split"),
     ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
 )
 _LEFT_OUT = "Left out: methods of which one run at least has the scores of the chosen epoch alone."
-_SPREAD_NOTE = "Mean ± std over the seeds. Bold: the best, which by itself proves nothing."
+_SPREAD_NOTE = (
+    "Mean ± std over the seeds, of one seed the 95 % interval over the target's people. Bold: the best, which by "
+    "itself proves nothing."
+)
+_SINGLES_NOTE = (
+    "In brackets the std over the seeds, of one seed the 95 % interval over the target's people with the threshold as "
+    "it is; in the headline the people of validation are drawn too."
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def sections(of: Gathered, *, simulated: bool) -> list[Section]:
     families = of.families
     main = of.only({*of.methods}.difference(*families.values()))
     parts = [
-        Section("Error on the unseen domain", [headline_table(main, told)]),
+        Section(f"Error{_where(main)}", [headline_table(main, told)]),
         Section("Which differences are more than chance", _contrasts(main, told)),
         *(
             Section(f"Variants of {method}", _family(of.only({method, *variants}), method, told))
@@ -77,16 +84,17 @@ def headline_table(of: Gathered, told: str = "") -> Table:
         for m in of.methods
         if all(m in line for line in known.values())
     }
-    folds = set(of.runs) <= set(OULU)
+    folds = _are_folds(of)
     means = {m: _headline(line, folds=folds) for m, line in whole.items()}
     note = (
         f"Mean ± std over the seeds{', in the last column over the folds' if folds else ''}; then the 95 % interval "
         "over people: those of the target and of source validation are drawn again, and the threshold is derived anew "
         "each time. Bold: the lowest, which by itself proves nothing."
     )
-    where = "" if folds else " on the unseen domain"
-    caption = f"HTER in percent{where}, epoch and threshold from source validation{told}"
-    return grid_table(caption, numbers, means=means, seeds=_seeds_column(of), note=note)
+    caption = f"HTER in percent{_where(of)}, epoch and threshold from source validation{told}"
+    return grid_table(
+        caption, numbers, averaged=_is_one_kind(of), means=means, seeds=_seeds_column(of), note=note
+    )
 
 
 def _headline(line: Sequence[Errors], *, folds: bool = False) -> Number:
@@ -108,6 +116,8 @@ def _contrasts(of: Gathered, told: str) -> list[Table]:
     if len(of.methods) < 2:
         return []
     errors, reference = _errors(of), REFERENCE if REFERENCE in of.methods else of.methods[0]
+    if not _is_one_kind(of):
+        return _differences(of, reference, told)
     ranks = rank_table(f"Average rank over {len(errors)} protocols{told}", errors, of.methods)
     return _differences(of, reference, told) + ([ranks] if ranks else [])
 
@@ -116,7 +126,9 @@ def _differences(of: Gathered, reference: str, told: str) -> list[Table]:
     """Every method against the reference, over the protocols and in each of them."""
     errors, methods = _errors(of), of.methods
     where = "mean over the protocols" if len(errors) > 1 else next(iter(errors))
-    tables = [contrast_table(f"Difference to {reference}, {where}{told}", errors, reference, methods)]
+    tables = []
+    if _is_one_kind(of):
+        tables.append(contrast_table(f"Difference to {reference}, {where}{told}", errors, reference, methods))
     if len(errors) > 1:
         caption = f"Difference to {reference} in each protocol{told}"
         tables.append(protocol_contrast_table(caption, errors, reference, methods))
@@ -170,7 +182,7 @@ def _published_row(line: Published, figures: Mapping[str, float], columns: Seque
 
 def _further(of: Gathered, told: str) -> list[Table]:
     tables = [
-        _grid(of, pick, name, f"{caption}{told}", _SPREAD_NOTE)
+        _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}", _SPREAD_NOTE)
         for pick, name, caption in _FURTHER
         if name != "acer" or set(of.runs) <= set(OULU)
     ]
@@ -190,8 +202,8 @@ def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table 
     if any(not _has(runs, pick) for line in of.runs.values() for runs in line.values()):
         note += f" {_LEFT_OUT}"
     return grid_table(
-        caption, numbers, lower=name != "auc", oracle=pick == "oracle", folds=set(of.runs) <= set(OULU),
-        seeds=_seeds_column(of), note=note,
+        caption, numbers, lower=name != "auc", oracle=pick == "oracle", averaged=_is_one_kind(of),
+        folds=_are_folds(of), seeds=_seeds_column(of), note=note,
     )  # fmt: skip
 
 
@@ -209,7 +221,8 @@ def _singles(of: Gathered, told: str) -> list[Table]:
         result_table(
             f"{protocol}: errors in percent{told}",
             {method: over_seeds(runs.results) for method, runs in line.items() if runs.results},
-            note="" if all(_has(runs, pick) for runs in line.values() for pick in PICKS) else _LEFT_OUT,
+            note=_SINGLES_NOTE
+            + ("" if all(_has(runs, pick) for runs in line.values() for pick in PICKS) else f" {_LEFT_OUT}"),
         )
         for protocol, line in of.runs.items()
         if any(runs.results for runs in line.values())
@@ -247,6 +260,27 @@ def _errors(of: Gathered) -> ByProtocol:
         protocol: {method: runs.errors for method, runs in line.items() if runs.errors}
         for protocol, line in of.runs.items()
     }
+
+
+def _kinds(of: Gathered) -> set[str]:
+    """Which of OULU-NPU's own protocols there are, "oulu-3" for any of its folds; "" for all others."""
+    return {protocol.split(".")[0] if protocol in OULU else "" for protocol in of.runs}
+
+
+def _is_one_kind(of: Gathered) -> bool:
+    """Whether a mean over the protocols says anything: OULU-NPU's are four questions of their own."""
+    return len(_kinds(of)) == 1
+
+
+def _are_folds(of: Gathered) -> bool:
+    return _is_one_kind(of) and "" not in _kinds(of)
+
+
+def _where(of: Gathered) -> str:
+    """What the captions say of the target, if it is no source in any protocol."""
+    ends = [protocol.split("->") for protocol in of.runs]
+    seen = any(len(end) != 2 or end[1] in end[0].split("&") for end in ends)
+    return "" if seen else " on the unseen domain"
 
 
 def _seeds(of: Gathered) -> str:

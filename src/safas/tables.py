@@ -74,6 +74,7 @@ def grid_table(
     *,
     lower: bool = True,
     oracle: bool = False,
+    averaged: bool = True,
     folds: bool = False,
     means: Mapping[str, Number] | None = None,
     seeds: Mapping[str, str] | None = None,
@@ -82,8 +83,9 @@ def grid_table(
     """One number for each method (a row) and protocol (a column), and its mean over the protocols.
 
     `numbers` by protocol, then method: a method that is missing has not been run, one whose number is None has
-    failed; neither gets a mean. With `folds` the protocols are folds of one: the mean has its standard deviation
-    over them (divisor n - 1). `means` are taken instead of the plain ones; `seeds` says of each method how many.
+    failed; neither gets a mean. Unless `averaged` there are no means at all. With `folds` the protocols are folds of
+    one: the mean has its standard deviation over them (divisor n - 1). `means` are taken instead of the plain ones;
+    `seeds` says of each method how many.
     """
     methods = list(dict.fromkeys(method for of in numbers.values() for method in of))
     if means is None:
@@ -91,7 +93,7 @@ def grid_table(
     columns: dict[str, Mapping[str, Number | None]] = {}
     for protocol, title in protocol_titles(list(numbers)).items():
         columns[title] = numbers[protocol]
-    if len(numbers) > 1:
+    if averaged and len(numbers) > 1:
         columns["mean"] = means
     cells = [_column(of, methods, lower=lower) for of in columns.values()]
     said = [] if seeds is None else [[Cell(seeds[method]) for method in methods]]

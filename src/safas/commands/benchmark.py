@@ -12,7 +12,7 @@ from rich.console import Console
 
 from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
 from safas.cell_index import add_cells, chosen_scores
-from safas.cells import Desk, Elsewhere, protocol_digest
+from safas.cells import Desk, Elsewhere, has_diverged, protocol_digest
 from safas.cluster import each_on_ray
 from safas.commands.common import output, say
 from safas.errors import InputError
@@ -117,6 +117,7 @@ class Command:
             console.print(to_rich(states_table(grid, desk, known)))
             return 0
         cells, searches, outcomes, busy = grid.cells(), [], [], 0
+        _check_first([cell for cell in cells if cell not in known], kept)
         if grid.trials > 1:
             found = search(grid, desk, engine)
             searches = [one for one in found if isinstance(one, Search)]
@@ -124,7 +125,6 @@ class Command:
             cells = chosen_cells(searches)
             outcomes = [failed for one in searches if (failed := failure_of(one))]
         todo = [cell for cell in cells if cell not in known]
-        _check_first(todo, kept)
         if kept is not None:
             others = _of_other_crops(known, desk)
             note = f", {others} of them made of other crops than {prepared} has" if others else ""
@@ -298,6 +298,6 @@ def _end(outcomes: Sequence[Outcome], busy: int, console: Console) -> int:
     for one in failed:
         where = f"kept in {one.kept.parent}" if one.kept else f"run {one.folder}"
         say(console, f"failed: {one.protocol}, {one.title}, seed {one.seed}: {one.failure} ({where})")
-    if failed:
-        say(console, "--retry-failed does failed runs again")
+    if any(one.kept or has_diverged(one.folder) for one in failed):
+        say(console, "--retry-failed does runs again that have diverged")
     return 1 if failed else 0

@@ -78,7 +78,8 @@ class Refilm(Method):
         self._now = (now,)  # in a tuple, so that its weights are not counted twice
         # The formula is given since the default one of CUDA, for many tensors at once, refuses whole numbers,
         # which the batch norms' counts are.
-        mean = AveragedModel(now, avg_fn=get_swa_avg_fn(), use_buffers=True)
+        average = get_swa_avg_fn()  # type: ignore[no-untyped-call]
+        mean = AveragedModel(now, avg_fn=average, use_buffers=True)
         self.mean = mean.requires_grad_(False)
         self.seed = int(torch.randint(2**31, ()))  # the run's seed decides it, like the first weights
 

@@ -1,6 +1,6 @@
 """Training: one loop for every method, resumable bit for bit, that sees source domains only."""
 
-from safas.training.claim import lock_of
+from safas.training.claim import claimed, lock_of
 from safas.training.config import PRESETS, TrainConfig, preset
 from safas.training.folder import digest_of, holds, read_run
 from safas.training.group import ALONE, Group
@@ -30,6 +30,7 @@ __all__ = [
     "Teacher",
     "TrainConfig",
     "candidate_epochs",
+    "claimed",
     "digest_of",
     "drop_checkpoint",
     "drop_weights",

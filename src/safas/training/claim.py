@@ -30,7 +30,7 @@ def claimed(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout as error:
         raise TrainingError(
-            "another process is training this run", where=str(folder), remedy="Wait for it or stop it."
+            "another process is at work on this run", where=str(folder), remedy="Wait for it or stop it."
         ) from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
