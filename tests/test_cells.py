@@ -215,7 +215,7 @@ def test_what_is_wrong_with_the_data_stops_the_work(prepared: Path, tmp_path: Pa
 def test_a_claimed_cell_is_left_alone(
     done: Outcome, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr("safas.training.claim._PATIENCE_S", 0.05)
     at = desk(prepared, tmp_path)
     run = tmp_path / done.folder.name
     (at.notes / "locks").mkdir(parents=True)

@@ -262,13 +262,16 @@ def test_killed_in_mid_epoch_and_resumed_it_ends_bit_for_bit_the_same(
     assert [record["step"] for record in read_records(run, "resumed")] == [5]
 
 
-@pytest.mark.parametrize("method", ["irm", "vrex", "fishr", "gac-fas", "sa-fas"])
+@pytest.mark.parametrize(
+    ("method", "onset"),
+    [
+        ("irm", "penalty_epoch"), ("vrex", "penalty_epoch"), ("fishr", "penalty_epoch"), ("gac-fas", "ascent_epoch"),
+        ("sa-fas", "align_epoch"),
+    ],
+)  # fmt: skip
 def test_what_sets_in_may_do_so_within_a_line_of_the_log(
-    method: str, prepared: Path, data: SourceData, tmp_path: Path
+    method: str, onset: str, prepared: Path, data: SourceData, tmp_path: Path
 ) -> None:
-    onset = (
-        "align_epoch" if method == "sa-fas" else "ascent_epoch" if method == "gac-fas" else "penalty_epoch"
-    )
     settings = replace(together.METHODS[method], **{onset: 1})
     config = replace(CONFIG, method=settings, epochs=2, evaluate_every=2, checkpoint_every=9, log_every=9)
     run = train(config, data, prepared, tmp_path, progress=False)

@@ -5,8 +5,7 @@ A cell that diverges has its reason written into failed.json and is left alone u
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,9 +39,9 @@ from safas.training import (
     read_records,
     run_hash,
     train,
+    try_claim,
 )
 
-_PATIENCE_S = 1.0  # for a lock: longer than `safas benchmark --list` looks at it
 _Done = TypeVar("_Done")
 
 
@@ -110,7 +109,7 @@ def do_trial(cell: Cell, desk: Desk) -> Validated | Outcome | Elsewhere:
 
 def drop_trial(trial: Validated, desk: Desk) -> None:
     """Of a trial that was not chosen keep the records and the scores of source validation."""
-    with _claim(trial.folder) as is_ours:
+    with try_claim(trial.folder) as is_ours:
         if is_ours and not is_evaluated(trial.folder):
             drop_weights(trial.folder, ())
             drop_checkpoint(trial.folder)
@@ -145,7 +144,7 @@ def _claimed(
     if desk.threads is not None:
         torch.set_num_threads(desk.threads)
     folder = _folder(cell, desk)
-    with _claim(folder) as is_ours:
+    with try_claim(folder) as is_ours:
         if not is_ours:
             return Elsewhere(cell, folder)
         reason = _failed(folder)
@@ -236,21 +235,6 @@ def _remembered(protocol: Protocol, desk: Desk, *, is_any: bool) -> str | None:
 
 def _data(protocol: Protocol, desk: Desk) -> SourceData:
     return source_data(protocol, prepared_samples(desk.prepared))
-
-
-@contextmanager
-def _claim(folder: Path) -> Iterator[bool]:
-    """Whether the cell is ours; the system frees it with the process, whatever ends that."""
-    lock = lock_of(folder)  # which training takes once more
-    try:
-        lock.acquire(timeout=_PATIENCE_S)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _is_claimed(folder: Path) -> bool:

@@ -87,7 +87,7 @@ def _told(where: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if ": " in error.where or error.where.startswith("--"):  # it is told more closely
+        if ": " in error.where:  # it is told more closely
             raise
         raise InputError(error.what, where=where, remedy=error.remedy) from error
 

@@ -184,7 +184,7 @@ def _further(of: Gathered, told: str) -> list[Table]:
     tables = [
         _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}", _SPREAD_NOTE)
         for pick, name, caption in _FURTHER
-        if name != "acer" or set(of.runs) <= set(OULU)
+        if name != "acer" or "" not in _kinds(of)
     ]
     return [table for table in tables if table]
 

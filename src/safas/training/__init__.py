@@ -1,6 +1,6 @@
 """Training: one loop for every method, resumable bit for bit, that sees source domains only."""
 
-from safas.training.claim import claimed, lock_of
+from safas.training.claim import claimed, lock_of, try_claim
 from safas.training.config import PRESETS, TrainConfig, preset
 from safas.training.folder import digest_of, holds, read_run
 from safas.training.group import ALONE, Group
@@ -52,5 +52,6 @@ __all__ = [
     "scorer_of",
     "scores_of",
     "train",
+    "try_claim",
     "validated",
 ]

@@ -23,19 +23,29 @@ def lock_of(folder: Path, *, is_shared: bool = True) -> FileLock:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Within, the folder is ours, as far as the file system has locks. Raises TrainingError when another has it."""
+def try_claim(folder: Path) -> Iterator[bool]:
+    """Whether the folder is ours within, as far as the file system has locks; who has it may claim it once more."""
     lock = lock_of(folder)
     try:
         lock.acquire(timeout=_PATIENCE_S)
-    except Timeout as error:
-        raise TrainingError(
-            "another process is at work on this run", where=str(folder), remedy="Wait for it or stop it."
-        ) from error
+    except Timeout:
+        yield False
+        return
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
             raise
     try:
-        yield
+        yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Within, the folder is ours. Raises TrainingError when another process has it."""
+    with try_claim(folder) as is_ours:
+        if not is_ours:
+            raise TrainingError(
+                "another process is at work on this run", where=str(folder), remedy="Wait for it or stop it."
+            )
+        yield
