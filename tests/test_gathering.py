@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 import many
-from safas.errors import InputError
+from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
 from safas.gathering import Headcount, gather
 from safas.table import read_table, write_table
@@ -69,3 +69,13 @@ def test_a_missing_score_file_is_named(tmp_path: Path) -> None:
     (one.folder / "scores.parquet").unlink()
     with pytest.raises(InputError, match=r"scores\.parquet: no such file"):
         gather([one])
+
+
+@pytest.mark.parametrize("methods", [("erm", "erm"), ("erm", "irm"), ("irm", "erm")])
+def test_a_run_that_lacks_a_video_is_named(tmp_path: Path, methods: tuple[str, str]) -> None:
+    whole, damaged = (many.outcome(tmp_path, "x->y", method, seed) for seed, method in enumerate(methods))
+    rows = read_table(damaged.scores, RUN_SCORES)
+    video = rows.filter(role="target")["video"][0]
+    write_table(rows.filter(pl.col("video") != video), damaged.scores)
+    with pytest.raises(ProtocolError, match=f"run {damaged.folder.name} was not judged by video '{video}'"):
+        gather([whole, damaged], replicates=5)

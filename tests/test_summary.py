@@ -131,6 +131,21 @@ def test_failures_are_printed_where_the_number_would_stand(tmp_path: Path) -> No
         ["IRMv1", "b", "0", "diverged"],
     ]
     assert [row[0].text for row in named(tables, "a&c->b: errors").groups[0].rows] == ["SA-FAS", "V-REx"]
+    for table in (tables[0], named(tables, "Oracle"), named(tables, "AUC")):
+        assert "Without the seeds that failed, and so too favourable: IRMv1 on c (1 of 2)." in table.note
+
+
+def test_a_note_tells_only_what_stands_beside_the_numbers(tmp_path: Path) -> None:
+    def notes(methods: tuple[str, ...], seeds: tuple[int, ...]) -> tuple[str, str]:
+        told = summary(many.grid(tmp_path, ("a&b->c", "a&c->b"), methods, seeds), simulated=False)
+        return told[0].note, named(told, "AUC").note
+
+    single, several = notes(("erm", "irm"), (0,)), notes(("erm", "irm"), (0, 1))
+    assert single[0].startswith("95 % interval over people: ")
+    assert single[1].startswith("The 95 % interval over the target's people. ")
+    assert several[0].startswith("Mean ± std over the seeds; 95 % interval over people: ")
+    assert several[1].startswith("Mean ± std over the seeds. ")
+    assert not any("failed" in note for note in (*single, *several))
 
 
 def test_folds_have_their_deviation_over_folds(tmp_path: Path) -> None:
@@ -139,6 +154,9 @@ def test_folds_have_their_deviation_over_folds(tmp_path: Path) -> None:
     tables = summary(outcomes, simulated=False)
     errors = [100 * outcome.result["chosen"]["hter"] for outcome in outcomes]
     assert tables[0].groups[0].rows[0][-1].detail.startswith(f"± {np.std(errors, ddof=1):.1f}; ")
+    assert tables[0].note.startswith(
+        "In the last column mean ± std over the folds; 95 % interval over people: "
+    )
     assert "unseen domain" not in tables[0].caption
     assert named(tables, "ACER in percent")
 

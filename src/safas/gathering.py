@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 from safas.benchmark import Outcome
 from safas.comparison import REPLICATES, Errors, Trial, errors, trial
-from safas.errors import InputError
+from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
 from safas.results import Result, method_name
 from safas.table import read_table
+
+_JUDGED = ["dataset", "domain", "video", "subject", "label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,24 +71,28 @@ class Gathered:
 def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: int = 0) -> Gathered:
     """Read the scores of all outcomes and draw the replicates.
 
-    Raises InputError when there is no outcome or no score file in a finished run's folder, and what
-    `safas.comparison.errors` raises.
+    Raises InputError when there is no outcome or no score file in a finished run's folder, ProtocolError when two runs
+    of a protocol were judged by other videos.
     """
     finished = [outcome for outcome in outcomes if outcome.result]
     if not finished:
         raise InputError("no run has finished: there is nothing to tabulate")
     runs: dict[str, dict[str, Runs]] = {}
     tested: dict[str, Headcount] = {}
+    judged: dict[str, tuple[Outcome, Trial]] = {}  # the first run of each protocol
     datasets: set[str] = set()
     for protocol, method in dict.fromkeys((outcome.protocol, outcome.title) for outcome in outcomes):
         cell = [o for o in outcomes if (o.protocol, o.title) == (protocol, method)]
-        trials = [_trial(outcome) for outcome in cell if outcome.result]
+        made = [(outcome, _trial(outcome)) for outcome in cell if outcome.result]
+        for one in made:
+            _check_same_videos(judged.setdefault(protocol, one), one)
+        trials = [one for _, one in made]
         measured = errors(trials, replicates=replicates, seed=seed) if trials else None
         results = [o.result for o in sorted(cell, key=lambda one: one.seed) if o.result]
         runs.setdefault(protocol, {})[method] = Runs(results, _failures(cell), measured)
-        for one in trials[:1]:
-            tested[protocol] = _tested(one)
-            datasets |= {*one.dev["dataset"], *one.target["dataset"]}
+        for first in trials[:1]:
+            tested[protocol] = _tested(first)
+            datasets |= {*first.dev["dataset"], *first.target["dataset"]}
     return Gathered(
         runs=runs,
         method_of={outcome.title: method_name(outcome.method) for outcome in outcomes},
@@ -102,6 +108,19 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
 def _trial(outcome: Outcome) -> Trial:
     scores = read_table(outcome.scores, RUN_SCORES)
     return trial(scores.filter(run=outcome.folder.name), outcome.result["chosen"])
+
+
+def _check_same_videos(one: tuple[Outcome, Trial], other: tuple[Outcome, Trial]) -> None:
+    for (has, rich), (lacks, poor) in ((one, other), (other, one)):
+        for there, here in ((rich.dev, poor.dev), (rich.target, poor.target)):
+            missing = there.join(here, on=_JUDGED, how="anti")
+            if not missing.is_empty():
+                raise ProtocolError(
+                    f"run {lacks.folder.name} was not judged by video {missing['video'][0]!r}, as run "
+                    f"{has.folder.name} was",
+                    where=str(lacks.scores),
+                    remedy="Delete the run that is damaged or of other data, and it is made again.",
+                )
 
 
 def _failures(outcomes: Iterable[Outcome]) -> dict[int, str]:

@@ -23,10 +23,6 @@ _FURTHER = (  # (how the epoch is chosen, the number, the caption)
     ("last10", "hter", "HTER in percent, last evaluated epochs, threshold from source validation"),
 )
 _LEFT_OUT = "Left out: methods of which one run at least has the scores of the chosen epoch alone."
-_SPREAD_NOTE = (
-    "Mean ± std over the seeds, of one seed the 95 % interval over the target's people. Bold: the best, which by "
-    "itself proves nothing."
-)
 _SINGLES_NOTE = (
     "In brackets the std over the seeds, of one seed the 95 % interval over the target's people with the threshold as "
     "it is; in the headline the people of validation are drawn too."
@@ -86,10 +82,15 @@ def headline_table(of: Gathered, told: str = "") -> Table:
     }
     folds = _are_folds(of)
     means = {m: _headline(line, folds=folds) for m, line in whole.items()}
+    shown = [
+        *(["mean ± std over the seeds"] if _most_seeds(of) > 1 else []),
+        *(["in the last column mean ± std over the folds"] if folds else []),
+        "95 % interval over people",
+    ]
+    told_of = "; ".join(shown)
     note = (
-        f"Mean ± std over the seeds{', in the last column over the folds' if folds else ''}; then the 95 % interval "
-        "over people: those of the target and of source validation are drawn again, and the threshold is derived anew "
-        "each time. Bold: the lowest, which by itself proves nothing."
+        f"{told_of[0].upper()}{told_of[1:]}: those of the target and of source validation are drawn again, and the "
+        f"threshold is derived anew each time. Bold: the lowest, which by itself proves nothing.{_lost_note(of)}"
     )
     caption = f"HTER in percent{_where(of)}, epoch and threshold from source validation{told}"
     return grid_table(
@@ -138,7 +139,7 @@ def _differences(of: Gathered, reference: str, told: str) -> list[Table]:
 def _oracle_tables(of: Gathered, told: str, *, simulated: bool) -> list[Table]:
     """HTER and, where there are published figures to be set beside, AUC."""
     columns = set(protocol_titles(list(of.runs)).values()) & set(PUBLISHED_PROTOCOLS)
-    note = f"{_SPREAD_NOTE} The target itself chose epoch and threshold, which nobody has in the field."
+    note = f"{_spread_note(of)} The target itself chose epoch and threshold, which nobody has in the field."
     if simulated:
         note += " The papers' own figures are of other data and not shown beside simulated faces."
     caption = f"Oracle: HTER in percent, epoch and threshold from the target{told}"
@@ -182,7 +183,7 @@ def _published_row(line: Published, figures: Mapping[str, float], columns: Seque
 
 def _further(of: Gathered, told: str) -> list[Table]:
     tables = [
-        _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}", _SPREAD_NOTE)
+        _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}", _spread_note(of))
         for pick, name, caption in _FURTHER
         if name != "acer" or "" not in _kinds(of)
     ]
@@ -281,6 +282,33 @@ def _where(of: Gathered) -> str:
     ends = [protocol.split("->") for protocol in of.runs]
     seen = any(len(end) != 2 or end[1] in end[0].split("&") for end in ends)
     return "" if seen else " on the unseen domain"
+
+
+def _spread_note(of: Gathered) -> str:
+    """What stands beside the plain numbers, which runs it is without, and what bold means."""
+    one = "95 % interval over the target's people"
+    if _most_seeds(of) == 1:
+        told = f"The {one}."
+    else:
+        has_single = any(len(runs.results) == 1 for line in of.runs.values() for runs in line.values())
+        told = f"Mean ± std over the seeds{f', of one seed the {one}' if has_single else ''}."
+    return f"{told} Bold: the best, which by itself proves nothing.{_lost_note(of)}"
+
+
+def _lost_note(of: Gathered) -> str:
+    """Which numbers are of some seeds only because the others failed; empty if none is."""
+    titles = protocol_titles(list(of.runs))
+    lost = [
+        f"{method} on {titles[protocol]} ({len(runs.failures)} of {len(runs.failures) + len(runs.results)})"
+        for protocol, line in of.runs.items()
+        for method, runs in line.items()
+        if runs.failures and runs.results
+    ]
+    return f" Without the seeds that failed, and so too favourable: {', '.join(lost)}." if lost else ""
+
+
+def _most_seeds(of: Gathered) -> int:
+    return max(len(runs.results) for line in of.runs.values() for runs in line.values())
 
 
 def _seeds(of: Gathered) -> str:
