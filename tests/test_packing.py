@@ -17,7 +17,7 @@ from safas import batches, packing
 from safas.batches import CropStore, Sampler
 from safas.cli import main
 from safas.errors import InputError, MediaError
-from safas.joint import gather
+from safas.joint import prepare_jointly
 from safas.packing import PackedCrops, open_pack, pack
 from safas.prepare import PrepareConfig
 from safas.table import CROPS, read_table, write_table
@@ -164,7 +164,7 @@ def test_preparing_anew_discards_the_pack_of_the_folder_and_of_the_joint_one(
     config = PrepareConfig(size=16, frames=1, workers=1)
 
     def prepared() -> list[bool]:
-        gather({"table": root}, out, config, lambda _: None, progress=False)
+        prepare_jointly({"table": root}, out, config, lambda _: None, progress=False)
         return [(out / part / "packed").is_dir() for part in ("table", "joint")]
 
     assert prepared() == [False, False]

@@ -193,7 +193,8 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     samples, epochs = prepared_samples(prepared), candidate_epochs(run_dir)
     if not epochs:
         raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")
-    protocol = check_crops(run_dir, prepared)
+    validation_crops(run_dir, prepared)  # checked: scores on other crops would not belong to the others
+    protocol = Protocol.of_json(read_run(run_dir)["protocol"])
     target = _Crops(TARGET, target_rows(protocol, samples), prepared)
     scores = _read_scores(run_dir).filter(pl.col("epoch").is_in(epochs))
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
@@ -210,11 +211,10 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     return scores
 
 
-def check_crops(run_dir: Path, prepared: Path) -> Protocol:
-    """The run's protocol. Raises InputError when it was validated on other crops than the folder's."""
+def validation_crops(run_dir: Path, prepared: Path) -> CropStore:
+    """The crops of a run's source validation. Raises InputError when it was validated on others than the folder's."""
     said = read_run(run_dir)
-    sources, target, splits = (said["protocol"][name] for name in ("sources", "target", "splits"))
-    protocol = Protocol(tuple(sources), target, splits)
+    protocol = Protocol.of_json(said["protocol"])
     dev = CropStore(prepared, source_data(protocol, prepared_samples(prepared)).dev, protocol.sources)
     if dev.digest()[:32] != said["data"]["digest"].split("-")[-1]:
         raise InputError(
@@ -222,7 +222,7 @@ def check_crops(run_dir: Path, prepared: Path) -> Protocol:
             where=f"{run_dir} and {prepared}",
             remedy="Give the folder that it was trained on.",
         )
-    return protocol
+    return dev
 
 
 class _Crops:

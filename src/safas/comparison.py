@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from safas.errors import MetricError, ProtocolError
 from safas.metrics import hter
 from safas.protocols import SOURCE_DEV, TARGET
-from safas.table import is_live
+from safas.table import PERSON, is_live
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,7 +37,6 @@ BoolArray = NDArray[np.bool_]
 REPLICATES = 2000
 LEVEL = 0.95
 
-_PERSON = ("dataset", "domain", "subject")  # the same name in two domains is two people
 _AT_ONCE = 4_000_000  # numbers held in one array while replicates are judged
 
 
@@ -106,7 +105,7 @@ def errors(trials: Sequence[Trial], *, replicates: int = REPLICATES, seed: int =
         for one in trials
     ]
     drawn = None
-    if trials[0].target.select(_PERSON).n_unique() > 1:
+    if trials[0].target.select(PERSON).n_unique() > 1:
         drawn = np.stack([hter_replicates(one, replicates, seed) for one in trials], axis=1)
     return Errors(tuple(one.seed for one in trials), np.array(measured), drawn, digests.pop())
 
@@ -186,7 +185,7 @@ class _Ranked:
     @classmethod
     def of(cls, rows: pl.DataFrame) -> "_Ranked":
         """From the columns of SCORES."""
-        who = rows.join(_people(rows), on=_PERSON, how="left", maintain_order="left")["person"].to_numpy()
+        who = rows.join(_people(rows), on=PERSON, how="left", maintain_order="left")["person"].to_numpy()
         scores = rows["score"].to_numpy()
         order = np.argsort(-scores, kind="stable")
         negative, sizes = np.unique(-scores, return_counts=True)
@@ -242,16 +241,16 @@ class _Ranked:
 
 
 def _people(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row a person, sorted and numbered from 0: _PERSON, person, and whether there is a live and a spoof."""
-    people = rows.group_by(_PERSON).agg(
+    """One row a person, sorted and numbered from 0: PERSON, person, and whether there is a live and a spoof."""
+    people = rows.group_by(PERSON).agg(
         live=(pl.col("label") == "live").any(), spoof=(pl.col("label") == "spoof").any()
     )
-    return people.sort(_PERSON).with_row_index("person")
+    return people.sort(PERSON).with_row_index("person")
 
 
 def _drawn_domain(people: pl.DataFrame, replicates: int, seed: int) -> FloatArray:
     """Weights [R, G] of one domain's people."""
-    name = "\n".join(map(str, people.select(_PERSON).rows()))
+    name = "\n".join(map(str, people.select(PERSON).rows()))
     rng, count = np.random.default_rng([seed, zlib.crc32(name.encode())]), len(people)
     needed = [has for has in (people["live"].to_numpy(), people["spoof"].to_numpy()) if has.any()]
     weights = rng.multinomial(count, np.full(count, 1 / count), size=replicates)
@@ -285,5 +284,5 @@ def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
 
 def _digest(one: Trial) -> str:
     """What was judged: the presentations of both roles, whatever their scores."""
-    keys = [rows.select("dataset", "video", *_PERSON[1:], "label").rows() for rows in (one.dev, one.target)]
+    keys = [rows.select("dataset", "video", *PERSON[1:], "label").rows() for rows in (one.dev, one.target)]
     return hashlib.sha256(repr(keys).encode()).hexdigest()

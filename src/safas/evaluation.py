@@ -27,7 +27,7 @@ from safas.protocols import (
     select_epoch,
     source_threshold,
 )
-from safas.table import LABELS, SCORES, Schema, checked, is_live
+from safas.table import LABELS, PERSON, SCORES, Schema, checked, is_live
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # uint8 RGB [N, S, S, 3] -> P(live) [N]
 ReadCrops = Callable[[list[str]], NDArray[np.uint8]]  # N values of CROPS' `crop` -> uint8 RGB [N, S, S, 3]
@@ -235,7 +235,7 @@ def _oracle_order(epoch: int, rows: pl.DataFrame) -> tuple[float, float, int]:
 
 def _people(rows: pl.DataFrame) -> NDArray[np.str_]:
     """Who each row shows [N]: the unit of the bootstrap. The same name in two domains is two people."""
-    keys = rows.select(pl.concat_str("dataset", "domain", "subject", separator="\n")).to_series()
+    keys = rows.select(pl.concat_str(PERSON, separator="\n")).to_series()
     return keys.to_numpy().astype(str)
 
 
@@ -296,8 +296,7 @@ def _check_roles(scores: pl.DataFrame) -> None:
         if not domains[role]:
             raise ProtocolError(f"no row of role {role!r}", where="scores", remedy="Score these videos too.")
     if domains[TARGET] == domains[SOURCE_DEV] and not domains[SOURCE_TEST]:  # one domain, tested on itself
-        keys = ["dataset", "domain", "subject"]
-        people = {role: set(scores.filter(role=role).select(keys).rows()) for role in (SOURCE_DEV, TARGET)}
+        people = {role: set(scores.filter(role=role).select(PERSON).rows()) for role in (SOURCE_DEV, TARGET)}
         both = sorted(f"person {who[-1]!r}" for who in people[TARGET] & people[SOURCE_DEV])
     else:
         both = [

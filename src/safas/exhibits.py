@@ -99,8 +99,7 @@ def versions() -> dict[str, str]:
 
 def _features(run_dir: Path, prepared: Path, epoch: int) -> Features:
     """The middle crop of every target video, and of every test video of the training domains."""
-    said = read_run(run_dir)["protocol"]
-    protocol = Protocol(tuple(said["sources"]), said["target"], said["splits"])
+    protocol = Protocol.of_json(read_run(run_dir)["protocol"])
     samples = prepared_samples(prepared)
     rows = pl.concat([target_rows(protocol, samples), inside_rows(protocol, samples)])
     store = CropStore(prepared, rows, sorted(rows["domain"].unique()))

@@ -8,9 +8,9 @@ from safas.comparison import REPLICATES, Errors, Trial, errors, trial
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
 from safas.results import Result, method_name
-from safas.table import read_table
+from safas.table import PERSON, read_table
 
-_JUDGED = ["dataset", "domain", "video", "subject", "label"]
+_JUDGED = [*PERSON, "video", "label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +128,10 @@ def _failures(outcomes: Iterable[Outcome]) -> dict[int, str]:
 
 
 def _tested(one: Trial) -> Headcount:
-    person = ["dataset", "domain", "subject"]
     live = int((one.target["label"] == "live").sum())
     return Headcount(
-        validation_people=one.dev.select(person).n_unique(),
-        people=one.target.select(person).n_unique(),
+        validation_people=one.dev.select(PERSON).n_unique(),
+        people=one.target.select(PERSON).n_unique(),
         live=live,
         spoof=len(one.target) - live,
     )

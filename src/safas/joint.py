@@ -16,7 +16,7 @@ from safas.sources import media_root, read_boxes, read_source, source_named
 from safas.table import CROPS, SAMPLES, checked_samples, read_table, write_table
 
 
-def gather(
+def prepare_jointly(
     data: Mapping[str, Path],
     out: Path,
     config: PrepareConfig,

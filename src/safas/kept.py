@@ -21,7 +21,7 @@ from safas.evaluation import RUN_SCORES
 from safas.files import write_file
 from safas.grid import Cell
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
-from safas.table import Schema, read_table, write_table
+from safas.table import PERSON, Schema, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
 from safas.training.config import config_from_json
 
@@ -33,7 +33,7 @@ KEPT: Schema = {
 }
 NAMES = _CELLS, _RESULTS, _SCORES = ("cells.csv", "results.jsonl", "scores.parquet")
 _MORE = ("settings", "crops", "precision")  # beyond CELLS
-_JUDGED = ["dataset", "video", "domain", "subject", "label"]
+_JUDGED = [*PERSON, "video", "label"]
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,7 @@ def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
 def _made_of(folder: Path) -> dict[str, str]:
     """The columns _MORE of a run that lies here."""
     said = read_run(folder)
-    sources, target, splits = (said["protocol"][name] for name in ("sources", "target", "splits"))
-    settings = _settings(config_from_json(said["config"]), Protocol(tuple(sources), target, splits))
+    settings = _settings(config_from_json(said["config"]), Protocol.of_json(said["protocol"]))
     return dict(zip(_MORE, (settings, said["data"]["digest"], said["environment"]["precision"]), strict=True))
 
 

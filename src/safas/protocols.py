@@ -10,6 +10,7 @@ The threshold and the epoch are chosen by functions that take source-validation 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -122,6 +123,11 @@ class Protocol:
                 where=self.name,
                 remedy="Test on a domain that is not trained on.",
             )
+
+    @classmethod
+    def of_json(cls, said: Mapping[str, Any]) -> "Protocol":
+        """The protocol that a run's config.json tells of."""
+        return cls(tuple(said["sources"]), said["target"], said["splits"])
 
     @property
     def rule(self) -> Splits:

@@ -17,6 +17,11 @@ LIVE, SPOOF = 1, 0
 LABELS = ("live", "spoof")
 SPLITS = ("train", "dev", "test")
 MEDIA = ("video", "image")
+PERSON = (
+    "dataset",
+    "domain",
+    "subject",
+)  # the columns that name one: the same name in two domains is two people
 ATTACKS = ("none", "print", "cut", "replay_photo", "replay_video", "mask", "makeup", "other")
 
 Schema = Mapping[str, pl.DataType]
@@ -144,11 +149,7 @@ def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
             where=where,
             remedy="Live rows have attack 'none', spoof rows one of the others.",
         )
-    crossing = (
-        table.group_by("dataset", "domain", "subject")
-        .agg(pl.col("split").n_unique())
-        .filter(pl.col("split") > 1)
-    )
+    crossing = table.group_by(PERSON).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     if not crossing.is_empty():
         row = crossing.sort("domain", "subject").row(0, named=True)
         raise TableError(

@@ -19,7 +19,7 @@ from safas.errors import InputError
 from safas.files import write_file
 from safas.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
 from safas.grid_file import GridFile, read_grid
-from safas.joint import gather
+from safas.joint import prepare_jointly
 from safas.kept import Kept, keep, read_kept
 from safas.methods import METHODS
 from safas.model import backbone
@@ -175,7 +175,11 @@ class Command:
         grid = Grid(protocols_of(said.protocols, samples, said.splits), said.variants, said.trials)
         if self.prepared is not None:
             return self.prepared, samples, grid
-        return gather(data, self.data_out, self.prepare, lambda line: say(console, line)), samples, grid
+        return (
+            prepare_jointly(data, self.data_out, self.prepare, lambda line: say(console, line)),
+            samples,
+            grid,
+        )
 
     def _read_kept(self, said: GridFile) -> Kept | None:
         if self.kept is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from safas.benchmark import check_crops, evaluate_run, is_simulated, prepared_samples, unscored_epochs
+from safas.benchmark import evaluate_run, is_simulated, prepared_samples, unscored_epochs, validation_crops
 from safas.commands.common import output, say
 from safas.exhibits import run_page
 from safas.report import write_report
@@ -34,7 +34,7 @@ class Command:
     def run(self, command: str) -> None:
         """Evaluate and print."""
         if not unscored_epochs(self.run_dir):  # else they are checked when they are scored
-            check_crops(self.run_dir, self.prepared)
+            validation_crops(self.run_dir, self.prepared)
         result = evaluate_run(self.run_dir, self.prepared)
         about, lines = result["about"], rows(result)
         told = "simulated faces, " if is_simulated(prepared_samples(self.prepared)) else ""

@@ -18,7 +18,7 @@ from safas.assessment.risk import Risks, decision
 from safas.assessment.scored import scored
 from safas.bundle import Band, Calibration, OperatingPoint, Rate
 from safas.errors import MetricError
-from safas.table import is_live
+from safas.table import PERSON, is_live
 
 POINTS = {
     "eer": Asked("eer"),
@@ -30,7 +30,7 @@ POINTS = {
 
 def presentations(videos: pl.DataFrame, scores: np.ndarray) -> pl.DataFrame:
     """Sample rows with their scores [N] and the column `person`, unique over data sets and domains."""
-    person = pl.concat_str("dataset", "domain", "subject", separator="\n")
+    person = pl.concat_str(PERSON, separator="\n")
     return videos.with_columns(person.alias("person"), pl.Series("score", scores, dtype=pl.Float64))
 
 

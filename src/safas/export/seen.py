@@ -10,12 +10,13 @@ import polars as pl
 import torch
 
 from safas.batches import CropStore
-from safas.benchmark import evaluate_run, is_simulated, prepared_samples
+from safas.benchmark import evaluate_run, is_simulated, prepared_samples, validation_crops
 from safas.bundle import Training
 from safas.errors import InputError
 from safas.model import ScoringNet
 from safas.protocols import EPOCH_RULE, Protocol, source_data
 from safas.results import method_name
+from safas.table import PERSON
 from safas.training import load_scorer, read_run
 
 _VIDEOS = 200  # of each domain and label: more faces hardly move the clusters
@@ -62,16 +63,8 @@ def look_at(run_dir: Path, prepared: Path, progress: bool = True) -> Seen:
     Raises InputError when a folder is not what it should be, or the run was trained on other crops than these.
     """
     evaluation, said = evaluate_run(run_dir, prepared, progress), read_run(run_dir)
-    told = said["protocol"]
-    protocol = Protocol(tuple(told["sources"]), told["target"], told["splits"])
-    data = source_data(protocol, prepared_samples(prepared))
-    dev = CropStore(prepared, data.dev, protocol.sources)
-    if dev.digest()[:32] != said["data"]["digest"].split("-")[-1]:
-        raise InputError(
-            "the run was trained on other crops than these",
-            where=f"{run_dir} and {prepared}",
-            remedy="Give the folder that it was trained on.",
-        )
+    protocol = Protocol.of_json(said["protocol"])
+    data, dev = source_data(protocol, prepared_samples(prepared)), validation_crops(run_dir, prepared)
     net = load_scorer(run_dir, evaluation["chosen"]["epoch"]).to(memory_format=torch.contiguous_format)
     train = CropStore(prepared, _some(data.train), protocol.sources)
     return Seen(run_dir, said, evaluation, net, dev, train, data.train, _settings(prepared))
@@ -95,7 +88,7 @@ def _settings(prepared: Path) -> Mapping[str, Any]:
 
 def _counts(videos: pl.DataFrame, crops: int) -> dict[str, int]:
     live = int((videos["label"] == "live").sum())
-    people = videos.select("dataset", "domain", "subject").n_unique()
+    people = videos.select(PERSON).n_unique()
     return {
         "videos": len(videos),
         "live": live,

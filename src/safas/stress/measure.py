@@ -19,7 +19,7 @@ from safas.metrics import FloatArray, apcer, bootstrap_interval, bpcer, hter
 from safas.policy import fused
 from safas.predictor import Predictor
 from safas.stress.perturb import PERTURBATIONS, Perturbation, View
-from safas.table import LABELS, is_live
+from safas.table import LABELS, PERSON, is_live
 
 _SEED = 0
 _REPLICATES = 400
@@ -137,7 +137,7 @@ def _at(
 def _point(now: FloatArray, *, table: pl.DataFrame, before: FloatArray, threshold: float) -> dict[str, Any]:
     """Errors at the threshold, and by how much the mean score of live faces and of attacks moved."""
     live, species = is_live(table), table["attack"].to_numpy()
-    people = table.select(pl.concat_str("dataset", "domain", "subject", separator="\n")).to_series()
+    people = table.select(pl.concat_str(PERSON, separator="\n")).to_series()
     interval = None
     if people.n_unique() > 1:
         statistic = partial(hter, threshold=threshold)
@@ -181,7 +181,7 @@ def _about(predictor: Predictor, table: pl.DataFrame, lost: list[dict[str, str]]
         "known_domains": sorted(set(table["domain"]) & set(training.domains)),
         "live": live,
         "spoof": len(table) - live,
-        "people": table.select("dataset", "domain", "subject").n_unique(),
+        "people": table.select(PERSON).n_unique(),
         "without_a_face": lost,
         "simulated": training.simulated or bool((table["dataset"] == "simulated").any()),
         "seed": _SEED,

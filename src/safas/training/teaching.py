@@ -38,8 +38,7 @@ class Teacher:
     @property
     def protocol(self) -> Protocol:
         """On what."""
-        told = self.said["protocol"]
-        return Protocol(tuple(told["sources"]), told["target"], told["splits"])
+        return Protocol.of_json(self.said["protocol"])
 
 
 def read_teacher(run_dir: Path) -> Teacher:
