@@ -51,9 +51,17 @@ def test_the_counts_and_differences_by_counting() -> None:
     assert [one["what"] for one in made["mcnemar"]] == ["bona fide", "attacks", "mask", "print", "replay"]
 
 
-def test_pairing_narrows_the_interval() -> None:
-    """b is a with a little noise: their errors are nearly the same, and so are those of each draw of people."""
-    paired = compare(system(ROWS, "a"), system(NOISY, "b"), FIXED, 300, 0)
+@pytest.mark.parametrize("known", [True, False])
+def test_pairing_narrows_the_interval(known: bool) -> None:
+    """b is a with a little noise: their errors are nearly the same, and so are those of each draw of people.
+
+    Where it is not known whose presentations they are, of each draw of presentations.
+    """
+    rows, noisy = (
+        table if known else table.with_columns(pl.lit(None, pl.String).alias("person"))
+        for table in (ROWS, NOISY)
+    )
+    paired = compare(system(rows, "a"), system(noisy, "b"), FIXED, 300, 0)
     apart = compare(system(ROWS, "a"), system(reports.table(7, 30).drop_nulls("score").join(
         ROWS.select("video"), on="video"), "b"), FIXED, 300, 0)  # fmt: skip
 
@@ -74,6 +82,45 @@ def test_a_better_system_is_called_better_and_a_copy_undecided() -> None:
     same = compare(system(ROWS, "a"), system(ROWS, "b"), FIXED, 200, 0)
     assert {row["better"] for row in same["rows"]} == {"undecided"}
     assert {one["p"] for one in same["mcnemar"]} == {1}
+
+
+def test_presentations_without_people_are_drawn_as_people_with_one_each() -> None:
+    """The same draws and so the same intervals, where a threshold of dev is chosen anew too."""
+    dev = reports.table(9, 20).drop_nulls("score")
+    unknown = pl.lit(None, pl.String)
+    single = pl.col("row").cast(pl.String).str.zfill(6)
+    made = []
+    for of_test, of_dev in ((unknown, unknown), (single, pl.col("video"))):
+        chose = reports.presentations(dev.with_columns(of_dev.alias("person")), "dev")
+        a, b = (
+            replace(system(rows.with_columns(of_test.alias("person")), name), dev=chose)
+            for rows, name in ((ROWS, "a"), (NOISY, "b"))
+        )
+        made.append(compare(a, b, parse("eer"), 100, 0))
+    assert made[0] == made[1]
+    assert made[0]["clusters"] == len(ROWS)
+    assert sum(row["interval"] is not None for row in made[0]["rows"]) >= len(made[0]["rows"]) - 1
+
+
+def test_a_difference_that_no_draw_changes_is_decided_by_mcnemar() -> None:
+    """b accepts every mask, a none: the same in every draw. With 40 of them p = 2 / 2^40; with one it is 1."""
+    for people, better in ((40, "a"), (1, "undecided")):
+        rows = pl.concat(
+            [
+                reports.table(0, 60)
+                .filter(label="live")
+                .drop_nulls("score")
+                .with_columns(pl.lit(0.9).alias("score")),
+                reports.table(0, 60)
+                .filter(attack="mask")
+                .head(people)
+                .with_columns(pl.lit(0.1).alias("score")),
+            ]
+        )
+        mask = pl.when(pl.col("attack") == "mask").then(0.8).otherwise(pl.col("score"))
+        made = compare(system(rows, "a"), system(rows.with_columns(mask.alias("score")), "b"), FIXED, 100, 0)
+        row = next(row for row in made["rows"] if row["name"] == "APCER, mask")
+        assert (row["difference"], row["interval"], row["better"]) == (-1, None, better)
 
 
 def test_the_chance_of_calling_equal_systems_different_is_small() -> None:

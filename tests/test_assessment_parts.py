@@ -125,6 +125,28 @@ def test_failures_without_their_samples_are_counted_and_said(tmp_path: Path) -> 
     assert any("samples.parquet" in note.text for note in whole.notes)
 
 
+def test_failures_of_a_test_without_data_sets_are_of_its_people(tmp_path: Path) -> None:
+    rows = reports.table(0, 4).drop("reason").drop_nulls("score")
+    test = reports.presentations(
+        rows.with_columns(
+            pl.lit(None, pl.String).alias("dataset"),
+            pl.concat_str(pl.lit(""), "subject", separator="\n").alias("person"),
+        ),
+        "scores.csv",
+    )
+    added = with_failures(test, folder(tmp_path, samples=True)).table.filter(pl.col("score").is_null())
+    assert set(added["person"]) <= set(test.table["person"])
+
+
+def test_a_further_column_may_have_another_type(tmp_path: Path) -> None:
+    rows = reports.table(0, 4).drop("reason").drop_nulls("score")
+    beside = folder(tmp_path, samples=True)
+    samples = pl.read_parquet(tmp_path / "samples.parquet")
+    samples.with_columns(pl.lit("first").alias("session")).write_parquet(tmp_path / "samples.parquet")
+    test = reports.presentations(rows.with_columns(pl.lit(1).alias("session")), "scores.csv")
+    assert set(with_failures(test, beside).table["session"]) == {"1", "first"}
+
+
 def test_failures_that_are_no_failures(tmp_path: Path) -> None:
     reports.table(0, 1).drop("reason").write_parquet(tmp_path / "f.parquet")
     test = reports.presentations(reports.table(0, 4), "scores.csv")
@@ -149,6 +171,16 @@ def test_a_reversed_direction_is_an_alarm_and_nothing_is_turned() -> None:
     assert "reversed" not in codes(rows)
     inputs = Inputs(reports.presentations(turned, "s.csv"))
     assert assess(inputs, Settings(replicates=20))["auc"] < 0.5
+
+
+def test_scores_that_are_wholly_reversed_are_an_alarm_too() -> None:
+    """AUC 0 in every draw; of 30 people in each class by chance once in 60! / (30! 30!)."""
+    rows = reports.table(0, 30)
+    score = pl.when(pl.col("label") == "live").then(0.1).otherwise(0.9).alias("score")
+    found = codes(rows.with_columns(score))
+    assert (found["reversed"]["level"], "AUC 0.00" in found["reversed"]["text"]) == ("alarm", True)
+    few = rows.filter(pl.col("person").is_in(rows["person"].unique().sort().head(3).implode()))
+    assert "reversed" not in codes(few.with_columns(score))  # however many presentations, of three people
 
 
 def test_the_direction_is_judged_on_dev_where_there_is_one() -> None:

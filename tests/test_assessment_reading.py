@@ -128,6 +128,16 @@ def test_frames_are_averaged(tmp_path: Path) -> None:
     assert [note.code for note in file.notes] == ["frames"]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_a_matchers_scores_are_averaged_over_the_frames_that_have_one(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    lines = ("a,1,live,0.9,", "a,2,live,0.5,0.8", "a,3,live,0.7,0.4")
+    text = "video,frame,label,score,matcher_score\n" + "".join(f"{lines[i]}\n" for i in order)
+    file, _ = read(write(tmp_path, text))
+    assert file.table["matcher_score"].to_list() == [pytest.approx(0.6)]
+
+
 def test_the_same_name_in_two_data_sets_is_two_videos_and_two_people(tmp_path: Path) -> None:
     file, _ = read(write(tmp_path, "dataset,video,subject,label,score\nA,1,1,live,0.9\nB,1,1,live,0.8\n"))
     assert file.table["person"].to_list() == ["A\n1", "B\n1"]
@@ -154,6 +164,17 @@ def test_splits_are_told_apart(tmp_path: Path) -> None:
     assert (test.table["score"].to_list(), dev.table["score"].to_list()) == ([0.4, 0.5], [0.2, 0.3])
     assert read_dev(path).table.equals(dev.table)
     assert [note.code for note in test.notes] == ["split"]
+    for named in ("Train,DEV,Test", "training,devel,eval", " train,validation,testing "):
+        other = rows
+        for name, theirs in zip(("train", "dev", "test"), named.split(","), strict=True):
+            other = other.replace(f"{name},", f"{theirs},")
+        test, dev = read(write(tmp_path, "split,label,score\n" + other))
+        assert dev is not None
+        assert (test.table["score"].to_list(), dev.table["score"].to_list()) == ([0.4, 0.5], [0.2, 0.3])
+    strange, none = read(write(tmp_path, "split,label,score\n" + rows.replace("test,", "fold3,")))
+    assert (len(strange.table), none) == (5, None)
+    assert [(note.level, note.code) for note in strange.notes] == [("warning", "split")]
+    assert "'fold3'" in strange.notes[0].text
     alone, none = read(write(tmp_path, "split,label,score\ntest,live,0.4\ntest,spoof,0.5\n"))
     assert (len(alone.table), none) == (2, None)
 
@@ -186,6 +207,14 @@ def test_turning_turns_everything_alike(tmp_path: Path) -> None:
     wide, _ = read(write(tmp_path, "label,score\nlive,-4\nspoof,8\n"))
     inputs, settings = turned(Inputs(wide, test), Settings(parse("threshold=0.3")))
     assert inputs.test.table["score"].to_list() == [4, -8]
+    assert settings.point.value == -0.3
+
+
+def test_turning_keeps_the_order_of_very_sure_scores(tmp_path: Path) -> None:
+    """1 - 1e-18 and 1 - 1e-30 are the same number."""
+    file, _ = read(write(tmp_path, "label,spoof_score\nlive,1e-30\nlive,1e-18\nspoof,0.8\n"))
+    inputs, settings = turned(Inputs(file), Settings(parse("threshold=0.3")))
+    assert inputs.test.table["score"].to_list() == [-1e-30, -1e-18, -0.8]
     assert settings.point.value == -0.3
 
 

@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 
 import reports
+import tiny
 from safas import metrics
 from safas.assessment.assess import SCHEMA, Inputs, Settings, assess
 from safas.assessment.operating import parse
 from safas.assessment.reading import read
+from safas.assessment.runs import of_run
 from safas.cli import main
 from safas.evaluation import RUN_SCORES, choose, evaluate
 
@@ -157,6 +159,18 @@ def test_a_runs_own_scores_need_nothing_else(tmp_path: Path, run: Callable[..., 
     assert choose(scores.filter(role="source-dev")).epoch == 2
     report, _ = run(tmp_path, "--epoch", "1")
     assert "epoch 1: stated" in report["data"]["test"]["chosen"]
+
+
+def test_the_same_name_in_two_domains_of_a_run_is_two_people(
+    tmp_path: Path, run: Callable[..., tuple[Any, str]]
+) -> None:
+    """As in `safas evaluate`; here 0 to 5 are six people of each of two domains of dev, and six of the target's."""
+    scores = tiny.run_scores().with_columns(pl.col("subject").str.tail(1))
+    scores.write_parquet(tmp_path / "scores.parquet")
+    report, _ = run(tmp_path)
+    assert "shared-people" not in {note["code"] for note in report["notes"]}
+    _, dev = of_run(scores, "scores.parquet", "")
+    assert dev.table["person"].n_unique() == 12
 
 
 @pytest.mark.parametrize("more", [(), ("--epoch", "1")])

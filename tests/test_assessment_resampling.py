@@ -37,7 +37,7 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
         for seed, people in ((5, 9), (6, 12))
     )
     plan = Bootstrap(parse(point), 0.5, REPLICATES, seed=3)
-    thresholds = replicated_thresholds(plan, counted(test), dev)
+    thresholds = replicated_thresholds(plan, counted(test), counted(dev))
     found = replicates(counted(test), thresholds, plan)
     for i, (w_test, w_dev) in enumerate(zip(draws(test, (3, 0)), draws(dev, (3, 1)), strict=True)):
         threshold = threshold_of(parse(point), scored(repeated(dev, w_dev)))
@@ -176,7 +176,7 @@ def covered(campaigns: int, *, naive: bool) -> dict[str, float]:
         if naive:
             dev, test = (rows.with_columns(pl.lit(None, pl.String).alias("person")) for rows in (dev, test))
         data = counted(test)
-        found = replicates(data, replicated_thresholds(plan, data, dev), plan)
+        found = replicates(data, replicated_thresholds(plan, data, counted(dev)), plan)
         for name, value in truth.items():
             low, high = interval(found[name]) or (0, 0)
             hits[name] += low <= value <= high

@@ -216,6 +216,17 @@ def test_a_band_that_is_guaranteed_and_one_that_is_not() -> None:
     assert "at least 59 of each species" in unsure.statements[0]
 
 
+@pytest.mark.parametrize(("lives", "attacks"), [(100, 20), (20, 100)])
+def test_a_statement_names_the_threshold_in_use(lives: int, attacks: int) -> None:
+    """One side is guaranteed and the classes lie apart, so both thresholds are the middle between two."""
+    rows = dev(np.linspace(0.8, 1, lives).tolist(), print=np.linspace(0, 0.2, attacks).tolist())
+    made = band(rows, Risks(0.05, 0.05))
+    assert made.pass_at == made.deny_below
+    assert [made.pass_guaranteed, made.deny_guaranteed] == [attacks == 100, lives == 100]
+    (said,) = [text for text in made.statements[:2] if text.startswith(("Pass when", "Deny when"))]
+    assert f" {made.pass_at:.4g}. " in said
+
+
 def test_overlapping_scores_leave_a_band_between() -> None:
     """100 live evenly over [0.3, 1] and 100 attacks over [0, 0.7]: what lies between is unsure."""
     made = band(

@@ -1,6 +1,7 @@
 """safas predict and safas doctor, as typed."""
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,21 @@ def test_on_a_terminal_a_table(
     text = capsys.readouterr().out
     assert "no face" in text
     assert "{" not in text
+
+
+def test_a_table_of_files_without_a_folder_in_common(
+    bundle: Path,
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clips / "b_wall.png", "here.png")
+    assert main(["predict", str(bundle), str(clips / "b_wall.png"), "here.png", "--out", "o.jsonl"]) == 0
+    assert "here.png" in capsys.readouterr().out
+    assert len(Path("o.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(

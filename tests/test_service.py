@@ -1,15 +1,23 @@
 """Verdicts over HTTP from a real process: the same as the predictor's, and nothing left behind."""
 
+import asyncio
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 import safas
 from safas.bundle import sha256
+from safas.service.app import service
+from safas.service.settings import Settings
 from serving import PHOTO, Served, encoded, serving
 
 LOGGED = {"time", "level", "event", "route", "status", "ms", "id", "verdict"}
@@ -105,6 +113,27 @@ def test_no_such_route_has_the_same_shape(served: Served) -> None:
     assert served.get("/docs").status_code == 404  # it would load scripts from elsewhere
 
 
+def test_a_fault_has_the_same_shape_and_headers(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = service(safas.Predictor(bundle), bundle, Settings())
+
+    async def fault(request: Request) -> Response:
+        raise ZeroDivisionError
+
+    app.router.routes.insert(0, Route("/fault", fault))
+
+    async def asked() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            return await client.get("/fault")
+
+    with caplog.at_level(logging.INFO, "safas.service"):
+        answer = asyncio.run(asked())
+    assert answer.status_code == 500
+    assert set(answer.json()["error"]) == {"what", "where", "remedy"}
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    told = [record for record in caplog.records if record.exc_info]
+    assert [record.__dict__["told"]["id"] for record in told] == [answer.headers["x-request-id"]]
+
+
 def test_every_answer_keeps_browsers_to_this_origin(served: Served) -> None:
     """Everything that the policy lets in is this origin, or made by the page itself."""
     for path in ("/", "/healthz", "/v1/bundle", "/v1/nothing"):
@@ -152,7 +181,9 @@ def test_the_bundle_without_what_is_its_makers_business(served: Served, bundle: 
         assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("name", ["bundle.sig", "stress.html", "..%2Fbundle.json", "%2Fetc%2Fpasswd"])
+@pytest.mark.parametrize(
+    "name", ["bundle.json", "bundle.sig", "stress.html", "..%2Fbundle.json", "%2Fetc%2Fpasswd"]
+)
 def test_nothing_else_of_the_folder_is_given(served: Served, name: str) -> None:
     assert served.get(f"/v1/bundle/files/{name}").status_code == 404
 

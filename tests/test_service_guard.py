@@ -1,7 +1,9 @@
 """Rates by a clock that the test moves, and keys."""
 
+from pathlib import Path
+
 from safas.service.guard import Rates, known
-from safas.service.settings import digest
+from safas.service.settings import digest, read_keys
 
 
 def test_a_bucket_empties_and_fills() -> None:
@@ -31,6 +33,12 @@ def test_callers_are_forgotten_in_the_end() -> None:
         rates.take(number)
     assert rates.take(19_999) > 0
     assert rates.take(0) == 0
+
+
+def test_a_file_of_keys_may_begin_with_a_mark_of_its_bytes_order(tmp_path: Path) -> None:
+    """As editors on Windows write it."""
+    (tmp_path / "keys").write_bytes(b"\xef\xbb\xbfa-key-of-sixteen-or-more\r\n")
+    assert read_keys(tmp_path / "keys") == {digest("a-key-of-sixteen-or-more")}
 
 
 def test_keys() -> None:

@@ -200,6 +200,7 @@ def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
         (["--api-key-file", "missing"], "the keys cannot be read"),
         (["--api-key-file", "short"], "shorter than 16 characters"),
         (["--api-key-file", "empty"], "no key in it"),
+        (["--api-key-file", "foreign"], "other characters than ASCII"),
         (["--queue", "-1"], "--queue: -1 is too small"),
         (["--host", "203.0.113.1"], "cannot listen there"),
         (["--keep-evidence", "short/x"], "evidence cannot be kept"),
@@ -216,6 +217,7 @@ def test_what_is_set_wrongly_is_one_line(
     monkeypatch.chdir(tmp_path)
     Path("short").write_text("abc\n")
     Path("empty").write_text("# none yet\n")
+    Path("foreign").write_text("ein schöner Schlüssel\n", encoding="utf-8")
     assert main(["serve", str(bundle), *options]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert said in told

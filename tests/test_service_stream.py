@@ -107,7 +107,10 @@ def test_a_page_sends_its_key_first(served: Served) -> None:
         assert ask(stream, encoded(PHOTO))["number"] == 1
 
 
-@pytest.mark.parametrize("first", ['{"key": "not the key, but long"}', "[]", "reset", encoded(PHOTO)])
+@pytest.mark.parametrize(
+    "first",
+    ['{"key": "not the key, but long"}', '{"key": "\\ud800"}', "[" * 100_000, "[]", "reset", encoded(PHOTO)],
+)
 def test_without_a_key_nothing_is_judged(served: Served, first: str | bytes) -> None:
     with connect(served.url.replace("http", "ws") + "/v1/stream") as stream:
         assert "key" in ask(stream, first)["error"]["what"]

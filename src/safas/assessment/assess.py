@@ -78,7 +78,7 @@ def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str 
     chosen = choose(settings.point, inputs.test, dev)
     plan = Bootstrap(settings.point, chosen.value, settings.replicates, settings.seed)
     counts = resampling.counted(table, chosen.value) if data.complete else None
-    chose = None if dev is None else dev.table
+    chose = None if dev is None else resampling.counted(dev.table, chosen.value)
     thresholds = None if counts is None else uncertainty.replicated_thresholds(plan, counts, chose)
     report = {
         **_about(inputs, title, command),

@@ -1,6 +1,6 @@
 """Two systems on the same presentations: differences with paired intervals, and McNemar's exact test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from safas.errors import InputError
 from safas.metrics import FloatArray
 
 _KEYS = ("dataset", "video")
+_ALPHA = 0.05
 _NAMES = {
     "apcer": "APCER, worst species",
     "apcer_pooled": "APCER, pooled",
@@ -25,8 +26,9 @@ _NAMES = {
     "auc": "AUC",
 }
 _NOTE = (
-    "Intervals: both systems on the same draws of people, each threshold derived anew where dev chose it. McNemar's "
-    "test takes presentations as independent and the two thresholds as given."
+    "Intervals: both systems on the same draws of people (of presentations where people are not known), each threshold "
+    "derived anew where dev chose it. McNemar's test takes presentations as independent and the two thresholds as "
+    "given; it alone decides (p < 0.05) where a difference is the same in every draw and so has no interval."
 )
 
 Json = dict[str, Any]
@@ -51,12 +53,13 @@ def compare(a: System, b: System, point: OperatingPoint, replicates: int, seed: 
     both, lost_a, lost_b = _joined(a, b)
     tables = [both, both.with_columns(pl.col("score_b").alias("score"))]
     plans = [Bootstrap(point, system.threshold, replicates, seed) for system in (a, b)]
-    counts = [resampling.counted(table, plan.threshold) for table, plan in zip(tables, plans, strict=True)]
+    counts = [_counted(table, plan) for table, plan in zip(tables, plans, strict=True)]
     found = [
         uncertainty.replicates(data, _thresholds(system, data, plan), plan)
         for system, data, plan in zip((a, b), counts, plans, strict=True)
     ]
     values = [_values(table, system.threshold) for table, system in zip(tables, (a, b), strict=True)]
+    tests = _mcnemar(both, a.threshold, b.threshold)
     return {
         "a": _about(a),
         "b": _about(b),
@@ -64,8 +67,8 @@ def compare(a: System, b: System, point: OperatingPoint, replicates: int, seed: 
         "unmatched_a": lost_a,
         "unmatched_b": lost_b,
         "clusters": int(counts[0].counts.shape[0]),
-        "rows": [_row(name, title, values, found) for name, title in _titles(both).items()],
-        "mcnemar": _mcnemar(both, a.threshold, b.threshold),
+        "rows": [_row(name, title, values, found, tests) for name, title in _titles(both).items()],
+        "mcnemar": tests,
         "note": _NOTE,
     }
 
@@ -99,8 +102,14 @@ def _joined(a: System, b: System) -> tuple[pl.DataFrame, int, int]:
     return both, len(one) - len(both), len(other) - len(both)
 
 
+def _counted(table: pl.DataFrame, plan: Bootstrap) -> Counted:
+    """With each presentation a cluster where people are not known: drawn one by one, the same for both systems."""
+    return replace(resampling.counted(table, plan.threshold), clustered=True)
+
+
 def _thresholds(system: System, test: Counted, plan: Bootstrap) -> FloatArray:
-    return uncertainty.replicated_thresholds(plan, test, None if system.dev is None else system.dev.table)
+    dev = None if system.dev is None else _counted(system.dev.table.sort("dataset", "video", "row"), plan)
+    return uncertainty.replicated_thresholds(plan, test, dev)
 
 
 def _titles(both: pl.DataFrame) -> dict[str, str]:
@@ -122,13 +131,28 @@ def _values(table: pl.DataFrame, threshold: float) -> dict[str, float]:
     }
 
 
-def _row(name: str, title: str, values: list[dict[str, float]], found: list[dict[str, FloatArray]]) -> Json:
+def _row(
+    name: str,
+    title: str,
+    values: list[dict[str, float]],
+    found: list[dict[str, FloatArray]],
+    tests: list[Json],
+) -> Json:
     a, b = (value[name] for value in values)
     interval = uncertainty.interval(found[0][name] - found[1][name])
-    better = "undecided"
-    if interval is not None and (interval[0] > 0 or interval[1] < 0):
-        better = "a" if (interval[0] > 0) == (name == "auc") else "b"
+    is_sure = _p_of(name, tests) < _ALPHA if interval is None else interval[0] > 0 or interval[1] < 0
+    better = ("a" if (a > b) == (name == "auc") else "b") if is_sure and a != b else "undecided"
     return {"name": title, "a": a, "b": b, "difference": a - b, "interval": interval, "better": better}
+
+
+def _p_of(name: str, tests: list[Json]) -> float:
+    """McNemar's p of the presentations that a number is made of; of HTER and AUC the smaller of both classes'."""
+    p = {one["what"]: float(one["p"]) for one in tests}
+    if name.startswith("species/"):
+        return p[name.removeprefix("species/")]
+    if name in ("apcer", "apcer_pooled"):
+        return p["attacks"]
+    return p["bona fide"] if name == "bpcer" else min(p["bona fide"], p["attacks"])
 
 
 def _mcnemar(both: pl.DataFrame, threshold_a: float, threshold_b: float) -> list[Json]:

@@ -8,7 +8,9 @@ import polars as pl
 from safas.assessment.notes import WARNING, Note
 from safas.assessment.presentations import COLUMNS, UNNAMED, Presentations
 from safas.assessment.raw import read_raw
+from safas.assessment.runs import is_run
 from safas.errors import TableError
+from safas.table import PERSON
 
 _NEEDED = ("dataset", "video", "label", "reason")
 _PLACE = ("domain", "split")
@@ -38,7 +40,10 @@ def with_failures(test: Presentations, path: Path) -> Presentations:
         notes = (*notes, Note(WARNING, "failures", text))
     key = ["video"] if test.table["dataset"].null_count() == len(test.table) else ["dataset", "video"]
     new = table.join(test.table.select(key), on=key, how="anti")
-    return replace(test, table=pl.concat([test.table, _rows(new, test.table)], how="diagonal"), notes=notes)
+    if "dataset" not in key:  # as the test has them
+        new = new.with_columns(pl.lit(None, pl.String()).alias("dataset"))
+    rows = _rows(new, test)
+    return replace(test, table=pl.concat([test.table, rows], how="diagonal_relaxed"), notes=notes)
 
 
 def _of_the_test(failures: pl.DataFrame, samples: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
@@ -51,16 +56,17 @@ def _of_the_test(failures: pl.DataFrame, samples: pl.DataFrame, test: pl.DataFra
     return joined
 
 
-def _rows(failures: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+def _rows(failures: pl.DataFrame, test: Presentations) -> pl.DataFrame:
     live = pl.col("label") == "live"
     texts = ("domain", "attack", "subject")
     lacking = [pl.lit(None, pl.String()).alias(name) for name in texts if name not in failures.columns]
+    person = PERSON if is_run(list(test.columns)) else ("dataset", "subject")
     rows = failures.with_columns(lacking).with_columns(
         pl.when(live).then(pl.lit("none")).otherwise(pl.col("attack").fill_null(UNNAMED)).alias("attack"),
-        pl.concat_str("dataset", "subject", separator="\n").alias("person"),
+        pl.concat_str(pl.col(person[:-1]).fill_null(""), person[-1], separator="\n").alias("person"),
         pl.lit(None, pl.Float64()).alias("score"),
         pl.lit(0, pl.Int64()).alias("frames"),
         pl.lit(None, pl.Int64()).alias("row"),
     )
-    known = [name for name in test.columns if name in rows.columns and name not in COLUMNS]
+    known = [name for name in test.table.columns if name in rows.columns and name not in COLUMNS]
     return rows.select(*COLUMNS, "reason", *(name for name in known if name != "reason"))

@@ -13,10 +13,12 @@ from safas.assessment.presentations import Presentations
 def turned(inputs: Inputs, settings: Settings) -> tuple[Inputs, Settings]:
     """All files turned alike, and a stated threshold with them: 1 - score if all lie in [0, 1], else -score.
 
-    The new threshold accepts what the old one does: score of the file <= threshold.
+    Also -score where 1 - score would round very sure scores to the same number. The new threshold accepts what the old
+    one does: score of the file <= threshold.
     """
     files = {name: file for name, file in vars(inputs).items() if file is not None}
-    shares = all(are_probabilities(file.table["score"].drop_nulls().to_numpy()) for file in files.values())
+    scores = [file.table["score"].drop_nulls() for file in files.values()]
+    shares = all(are_probabilities(of.to_numpy()) and (1 - of).n_unique() == of.n_unique() for of in scores)
     flipped = 1 - pl.col("score") if shares else -pl.col("score")
     told = "1 - score" if shares else "-score"
     text = (

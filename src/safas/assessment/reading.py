@@ -98,7 +98,7 @@ def _check_attacks(table: pl.DataFrame, where: str) -> None:
 
 
 def _one_a_presentation(table: pl.DataFrame, where: str, repeats: bool) -> tuple[pl.DataFrame, bool]:
-    """Frames of one video become one row with their mean score; true when there were such."""
+    """Frames of one video become one row with the means of their scores; true when there were such."""
     if table["video"].null_count() == len(table):
         return table, False
     key = [pl.col("dataset").fill_null(""), pl.col("video")]
@@ -115,7 +115,8 @@ def _one_a_presentation(table: pl.DataFrame, where: str, repeats: bool) -> tuple
         )
     unnamed = pl.when(pl.col("video").is_null()).then(pl.col("row")).otherwise(0)
     parts = table.group_by(*key, unnamed.alias("_row"), maintain_order=True)
-    first = [name for name in table.columns if name not in ("dataset", "video", "score", "frames", "frame")]
+    means = [name for name in ("score", MATCHER) if name in table.columns]
+    first = [name for name in table.columns if name not in ("dataset", "video", "frames", "frame", *means)]
     mixed = parts.agg(pl.col("label").n_unique(), pl.col("attack").n_unique().alias("attacks"))
     odd = mixed.filter((pl.col("label") > 1) | (pl.col("attacks") > 1))
     if len(odd):
@@ -123,7 +124,7 @@ def _one_a_presentation(table: pl.DataFrame, where: str, repeats: bool) -> tuple
             f"the frames of video {odd['video'][0]!r} have different labels or attacks", where=where
         )
     merged = parts.agg(
-        pl.col(first).first(), pl.col("score").mean(), pl.col("score").count().cast(pl.Int64).alias("frames")
+        pl.col(first).first(), pl.col(means).mean(), pl.col("score").count().cast(pl.Int64).alias("frames")
     ).drop("_row")
     return merged.with_columns(spelling.text_or_null("dataset")), True
 
@@ -167,10 +168,16 @@ def _averaged(file: str, averaged: bool) -> list[Note]:
 
 def _by_split(whole: Presentations) -> tuple[Presentations, Presentations | None]:
     """Test and dev rows where the column `split` tells them apart; everything where it does not."""
-    table = whole.table
-    splits = set(table["split"].drop_nulls().unique()) if "split" in table.columns else set()
-    if not splits <= set(SPLITS) or len(splits) < 2 or "test" not in splits:
+    if "split" not in whole.table.columns:
         return whole, None
+    table = whole.table.with_columns(spelling.split("split"))
+    splits = set(table["split"].drop_nulls().unique())
+    if len(splits) < 2:
+        return whole, None
+    if not splits <= set(SPLITS) or "test" not in splits:
+        there = ", ".join(map(repr, sorted(splits)))
+        text = f"{whole.file}: its column `split` says {there}, not train, dev and test: all rows are assessed as test."
+        return replace(whole, notes=(*whole.notes, Note(WARNING, "split", text))), None
     test, dev = (
         replace(whole, table=table.filter(pl.col("split") == name), chosen=f"split {name}")
         for name in ("test", "dev")

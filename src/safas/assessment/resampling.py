@@ -21,6 +21,7 @@ from safas.metrics import FloatArray, IntArray
 
 MAX_BINS = 4096
 _CHUNK = 50  # replicates at a time
+_AT_ONCE = 20_000_000  # clusters drawn at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Counted:
     values: FloatArray  # [K], rising: the lowest score of each bin
     species: tuple[str, ...]
     counts: csr_array  # [G, (1 + S) K]
-    clustered: bool  # whether the G are people; otherwise each is one presentation
+    clustered: bool  # whether the G are drawn one by one, being people; otherwise each is one presentation
 
     @property
     def classes(self) -> int:
@@ -66,7 +67,7 @@ def counted(table: pl.DataFrame, threshold: float | None = None) -> Counted:
     cells = kind.to_numpy() * values.size + bins
     known = rows["person"].null_count() == 0 and rows["person"].n_unique() > 1
     people = _coded(rows["person"]) if known else np.arange(scores.size)
-    shape = (int(people.max()) + 1, (1 + len(species)) * values.size)
+    shape = (int(people.max(initial=-1)) + 1, (1 + len(species)) * values.size)
     counts = csr_array((np.ones(scores.size), (people, cells)), shape=shape)
     return Counted(values, tuple(species), counts, known)
 
@@ -74,8 +75,9 @@ def counted(table: pl.DataFrame, threshold: float | None = None) -> Counted:
 def drawn(data: Counted, replicates: int, seed: tuple[int, ...]) -> Iterator[Draws]:
     """The replicates in order, some at a time; the same seed and the same people give the same draws."""
     rng = np.random.default_rng(seed)
-    for start in range(0, replicates, _CHUNK):
-        rows = min(_CHUNK, replicates - start)
+    chunk = max(1, min(_CHUNK, _AT_ONCE // data.counts.shape[0])) if data.clustered else _CHUNK
+    for start in range(0, replicates, chunk):
+        rows = min(chunk, replicates - start)
         cells = _clusters(data, rows, rng) if data.clustered else _singles(data, rows, rng)
         cells = cells.reshape(rows, data.classes, data.values.size)
         accepted = np.zeros((rows, data.classes, data.values.size + 1))

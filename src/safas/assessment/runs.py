@@ -6,7 +6,7 @@ from safas.assessment.presentations import COLUMNS, Presentations
 from safas.errors import TableError
 from safas.evaluation import RUN_SCORES, check_one_run, choose
 from safas.protocols import EPOCH_RULE, SOURCE_DEV, TARGET
-from safas.table import checked
+from safas.table import PERSON, checked
 
 
 def is_run(columns: list[str]) -> bool:
@@ -40,7 +40,7 @@ def of_run(
 def _part(rows: pl.DataFrame, file: str, sha256: str, chosen: str) -> Presentations:
     if rows.is_empty():
         raise TableError(f"nothing scored as {chosen}", where=file)
-    person = pl.concat_str("dataset", "subject", separator="\n")
+    person = pl.concat_str(PERSON, separator="\n")
     named = rows.with_columns(person.alias("person"), pl.col("row").cast(pl.Int64))
     further = [name for name in rows.columns if name not in COLUMNS]
     table = named.select(*(pl.col(name).cast(kind) for name, kind in COLUMNS.items()), *further)

@@ -24,6 +24,18 @@ NUMBERS = ("1", "+1", "1.0", "0", "0.0", "-1", "-1.0", "true", "false")
 LARGEST = 1e100  # beyond it a number stands for something else, such as a failure, and its square overflows
 NOTHING = ("", "none", "null", "na", "n/a", "nan", "-")
 
+SPLITS = {
+    "training": "train",
+    "devel": "dev",
+    "development": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+
 RESERVED = ("live", "pooled", "bona fide", "attacks")  # words of the report that no species may be called
 
 # other name of a column -> its name here; used where the file has no column of that name
@@ -94,6 +106,11 @@ def text_or_null(column: str) -> pl.Expr:
     """A text without blanks around it; null for what stands for nothing."""
     words = pl.col(column).cast(pl.String).str.strip_chars()
     return pl.when(words.str.to_lowercase().is_in(NOTHING)).then(None).otherwise(words).alias(column)
+
+
+def split(column: str) -> pl.Expr:
+    """The official splits by their names here, in small letters; others as they stand."""
+    return text_or_null(column).str.to_lowercase().replace(SPLITS)
 
 
 def numbers(values: pl.Series, where: str) -> pl.Series:

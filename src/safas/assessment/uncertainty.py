@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from safas.assessment import resampling
 from safas.assessment.intervals import LEVEL
@@ -30,11 +29,11 @@ class Bootstrap:
     seed: int = 0
 
 
-def replicated_thresholds(plan: Bootstrap, test: Counted, dev: pl.DataFrame | None) -> FloatArray:
+def replicated_thresholds(plan: Bootstrap, test: Counted, dev: Counted | None) -> FloatArray:
     """The threshold on each draw [R]: the stated one, or what a draw of dev's rows (without dev, the test's) gives."""
     if plan.point.kind == "threshold":
         return np.full(plan.replicates, plan.point.value)
-    data, stream = (test, _TEST) if dev is None else (resampling.counted(dev, plan.threshold), _DEV)
+    data, stream = (test, _TEST) if dev is None else (dev, _DEV)
     draws = resampling.drawn(data, plan.replicates, (plan.seed, stream))
     return np.concatenate([resampling.thresholds(draw, plan.point) for draw in draws])
 

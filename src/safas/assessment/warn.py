@@ -1,5 +1,6 @@
 """Which numbers of a report mean less than they say, or something else: found from the data, said in words."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import polars as pl
 
 from safas.assessment import resampling
 from safas.assessment.calibration import are_probabilities
+from safas.assessment.intervals import LEVEL
 from safas.assessment.notes import ALARM, NOTE, WARNING, Note
 from safas.assessment.presentations import UNNAMED, Presentations, known
 from safas.assessment.rates import auc_or_none
@@ -46,20 +48,30 @@ def reversed_direction(file: Presentations) -> Note | None:
         return None
     draws = resampling.drawn(resampling.counted(file.table), 200, (0, 0))
     found = interval(np.concatenate([resampling.auc(draw) for draw in draws]))
-    if found is None or found[1] >= 0.5:
+    sure = _reversed_by_chance(file.table) < (1 - LEVEL) / 2 if found is None else found[1] < 0.5
+    if not sure:
         return Note(
             WARNING,
             "below-chance",
             f"{file.file}: AUC is {area:.2f}, worse than guessing, though that may be chance. If higher means attack "
             "in this file, add --higher-is-spoof; nothing was turned round.",
         )
+    told = "0.00" if found is None else f"{found[0]:.2f} to {found[1]:.2f}"
     return Note(
         ALARM,
         "reversed",
-        f"{file.file}: attacks score higher than bona fide (AUC {found[0]:.2f} to {found[1]:.2f}). If higher means "
+        f"{file.file}: attacks score higher than bona fide (AUC {told}). If higher means "
         "attack here, add --higher-is-spoof: nothing was turned round, and every number below is of the scores as "
         "they stand.",
     )
+
+
+def _reversed_by_chance(table: pl.DataFrame) -> float:
+    """How likely AUC 0 is where scores say nothing; of people, where they are known, each counts once a class."""
+    rows = table.drop_nulls("score")
+    name = "person" if known(rows) else "row"
+    lives, attacks = (rows.filter(label=label)[name].n_unique() for label in ("live", "spoof"))
+    return 1 / math.comb(lives + attacks, lives)
 
 
 def _direction(inputs: "Inputs") -> Iterator[Note]:

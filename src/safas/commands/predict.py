@@ -84,10 +84,10 @@ class Command:
             rows.append(row)
             if not console.is_terminal:
                 print(json.dumps(row), flush=True)  # noqa: T201 - for the next program in the pipe
-        if console.is_terminal:
-            console.print(_table(rows, predictor.bundle.training.simulated))
         if self.out is not None:
             _write(rows, self.out)
+        if console.is_terminal:
+            console.print(_table(rows, predictor.bundle.training.simulated))
         return _tell_broken(rows)
 
 
@@ -115,8 +115,8 @@ def _row(predictor: Predictor, source: Path | int) -> Row:
 
 
 def _table(rows: list[Row], simulated: bool) -> Table:
-    """One line an input; the folder that all are in is named once, above."""
-    folder = os.path.commonpath([Path(row["input"]).parent for row in rows])
+    """One line an input; the folder that all are in, if there is one, is named once, above."""
+    folder = _common_folder([row["input"] for row in rows])
     title = f"in {folder}" if folder else ""
     caption = "The model was trained on simulated faces: no evidence about real ones." if simulated else None
     table = Table(title=escape(title), title_justify="left", caption=caption, caption_justify="left")
@@ -134,6 +134,13 @@ def _table(rows: list[Row], simulated: bool) -> Table:
             escape(why),
         )
     return table
+
+
+def _common_folder(inputs: list[str]) -> str:
+    try:
+        return os.path.commonpath([Path(one).parent for one in inputs])
+    except ValueError:  # some begin at the root and some do not, or on another drive
+        return ""
 
 
 def _write(rows: list[Row], path: Path) -> None:

@@ -67,8 +67,10 @@ def band(dev: pl.DataFrame, risks: Risks) -> Band:
         pass_guaranteed=made["pass"]["supported"],
         deny_guaranteed=made["deny"]["supported"],
         statements=(
-            _words(made["pass"], f"APCER <= {risks.apcer:.0%} for the worst species", "of each species"),
-            _words(made["deny"], f"BPCER <= {risks.bpcer:.0%}", "bona fide"),
+            _words(
+                made["pass"], passes, f"APCER <= {risks.apcer:.0%} for the worst species", "of each species"
+            ),
+            _words(made["deny"], denies, f"BPCER <= {risks.bpcer:.0%}", "bona fide"),
             made["assumptions"],
         ),
     )
@@ -107,7 +109,8 @@ def _rate(cell: Cell) -> Rate:
     )
 
 
-def _words(side: dict[str, Any], claim: str, of: str) -> str:
+def _words(side: dict[str, Any], threshold: float, claim: str, of: str) -> str:
+    """What holds of the threshold in use, which may be a stricter one than the side's own."""
     if side["supported"]:
-        return str(side["statement"])
+        return str(side["statement"]).replace(f"{side['threshold']:.4g}", f"{threshold:.4g}", 1)
     return f"{claim}: as seen on source validation, not guaranteed. That would need at least {side['needed']} {of}."

@@ -8,7 +8,6 @@ from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from safas import __version__
-from safas.bundle import CONTRACT
 from safas.predictor import Predictor
 from safas.service.guard import HEADER, Guard
 from safas.service.refusals import Refusal
@@ -48,16 +47,15 @@ def info_routes(
 
     @router.get("/v1/bundle/files/{name}", summary="A file of the bundle", response_class=FileResponse)
     async def file(request: Request, name: str) -> Response:
-        """bundle.json or a file that it lists; the ETag is its SHA-256."""
+        """A file that the contract lists; the ETag is its SHA-256."""
         guard.check(request.headers.get(HEADER))
-        if name != CONTRACT and name not in files:
-            known = ", ".join([CONTRACT, *files])
-            raise Refusal(404, "not a file of the bundle", where=name, remedy=f"There is: {known}.")
-        headers = {"Cache-Control": "no-cache"}
-        if name in files:
-            headers["ETag"] = f'"{files[name]}"'
-            if request.headers.get("if-none-match") == headers["ETag"]:
-                return Response(status_code=304, headers=headers)
+        if name not in files:
+            raise Refusal(
+                404, "not a file of the bundle", where=name, remedy=f"There is: {', '.join(files)}."
+            )
+        headers = {"Cache-Control": "no-cache", "ETag": f'"{files[name]}"'}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
         return FileResponse(folder / name, headers=headers)
 
     return router

@@ -8,6 +8,7 @@ from safas.errors import InputError
 from safas.service.evidence import evidence_folder
 
 SHORTEST_KEY = 16  # characters: below that a key can be guessed
+_NEW_KEY = 'Make one: python -c "import secrets; print(secrets.token_urlsafe())"'
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class Settings:
 def read_keys(path: Path) -> frozenset[bytes]:
     """SHA-256 of the keys in a file, one a line; empty lines and those that begin with # are left out.
 
-    Raises InputError for a file that cannot be read, holds no key, or one of fewer than 16 characters.
+    Raises InputError for a file that cannot be read, holds no key, or one of fewer than 16 characters or with
+    others than ASCII.
     """
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("the keys cannot be read", where=str(path), remedy="Name a text file.") from error
     keys = [line for line in lines if line and not line.startswith("#")]
@@ -69,11 +71,17 @@ def read_keys(path: Path) -> frozenset[bytes]:
         raise InputError(
             f"a key is shorter than {SHORTEST_KEY} characters",
             where=str(path),
-            remedy='Make one: python -c "import secrets; print(secrets.token_urlsafe())"',
+            remedy=_NEW_KEY,
+        )
+    if not "".join(keys).isascii():
+        raise InputError(
+            "a key has other characters than ASCII, which a header cannot carry",
+            where=str(path),
+            remedy=_NEW_KEY,
         )
     return frozenset(digest(key) for key in keys)
 
 
 def digest(key: str) -> bytes:
     """SHA-256 of a key: of one length for all, so that comparing them tells nothing of theirs."""
-    return hashlib.sha256(key.encode()).digest()
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -134,7 +134,7 @@ def _key_in(message: str | bytes) -> str | None:
     """The key of a first message {"key": "..."}."""
     try:
         told = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     key = told.get("key") if isinstance(told, dict) else None
     return key if isinstance(key, str) else None

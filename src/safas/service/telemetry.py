@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safas.service.pool import Pool
+from safas.service.refusals import Refusal
 from safas.verdict import Verdict
 
 LOG = logging.getLogger("safas.service")
@@ -85,6 +86,14 @@ class Metrics:
             self.distances.labels(verdict.nearest_domain).observe(verdict.distance)
 
 
+_FAULT = Refusal(
+    500,
+    "a fault of the service",
+    where="service",
+    remedy="Tell its operator the X-Request-ID of this answer.",
+)
+
+
 class Observed:
     """ASGI middleware, outermost: an id, headers, a log line and metrics for every answer; 500 for a bug."""
 
@@ -98,11 +107,12 @@ class Observed:
             return
         scope["state"] = {**scope.get("state", {}), "id": uuid.uuid4().hex}
         start, status = time.perf_counter(), 101 if scope["type"] == "websocket" else 500
+        is_begun = False
 
         async def answered(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_begun
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                status = message["status"]
+                status, is_begun = message["status"], True
                 headers = MutableHeaders(scope=message)
                 headers.update({**HEADERS, "X-Request-ID": scope["state"]["id"]})
                 if scope["path"].startswith("/v1/") and "cache-control" not in headers:
@@ -111,6 +121,11 @@ class Observed:
 
         try:
             await self._app(scope, receive, answered)
+        except Exception:
+            if scope["type"] != "http" or is_begun:
+                raise
+            LOG.exception("fault", extra={"told": {"id": scope["state"]["id"]}})
+            await _FAULT.response()(scope, receive, answered)
         finally:
             self._tell(scope, status, time.perf_counter() - start)
 
