@@ -11,11 +11,13 @@ from cellwork import PROTOCOL, QUICK
 from safas import benchmark
 from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
 from safas.cells import Desk
-from safas.errors import InputError, ProtocolError, TrainingError
+from safas.cli import main
+from safas.errors import InputError, ProtocolError, RunError, TrainingError
 from safas.evaluation import RUN_SCORES, evaluate
+from safas.gathering import gather
 from safas.grid import Grid, plain_variants
 from safas.methods.fishr import FishrConfig
-from safas.protocols import Protocol, source_data
+from safas.protocols import Protocol, SourceData, source_data
 from safas.runner import run_cells
 from safas.table import read_table, write_table
 from safas.training import (
@@ -183,6 +185,67 @@ def test_a_run_that_has_not_ended_keeps_its_checkpoint(outcomes: list[Outcome], 
 def copied(folder: Path, runs: Path) -> Path:
     shutil.copytree(folder, runs / folder.name)
     return runs / folder.name
+
+
+def changed_target(prepared: Path, out: Path, kind: str) -> Path:
+    """The same sources' crops; of the target one attack is of another kind, lies elsewhere or has no crop any more."""
+    shutil.copytree(prepared, out)
+    samples, crops = (pl.read_parquet(out / f"{name}.parquet") for name in ("samples", "crops"))
+    one = pl.col("video") == samples.filter(domain="c", label="spoof", split="test")["video"][0]
+    if kind == "attack":
+        samples = samples.with_columns(attack=pl.when(one).then(pl.lit("mask")).otherwise("attack"))
+    elif kind == "box":
+        crops = crops.with_columns(box_x=pl.col("box_x") + pl.when(one).then(1.0).otherwise(0.0))
+    else:
+        crops = crops.filter(~one)
+    samples.write_parquet(out / "samples.parquet")
+    crops.write_parquet(out / "crops.parquet")
+    return out
+
+
+@pytest.mark.parametrize("kind", ["attack", "box", "crop"])
+def test_a_target_that_has_changed_is_scored_again(
+    kind: str, outcomes: list[Outcome], prepared: Path, tmp_path: Path
+) -> None:
+    """From the weights where they are all there; where they are not, it is said, and a benchmark trains once more."""
+    changed = changed_target(prepared, tmp_path / "prepared", kind)
+    run = copied(outcomes[0].folder, tmp_path / "runs")
+    with pytest.raises(RunError, match=r"test videos as they are now.*Delete the folder and train again"):
+        evaluate_run(run, changed, progress=False)
+    assert evaluate_run(run, prepared, progress=False)["chosen"] == outcomes[0].result["chosen"]
+    desk = Desk(changed, run.parent, progress=False)
+    (made,) = run_cells(GRID.cells()[:1], desk)
+    assert isinstance(made, Outcome)
+    assert made.folder == run
+    counts = made.result["chosen"]["counts"]
+    assert counts == {"live": 3, "spoof": 2 if kind == "crop" else 3, "subjects": 3}
+    assert made.result["about"]["without_crop"] == {"live": 0, "spoof": 1 if kind == "crop" else 0}
+    assert ("mask" in made.result["chosen"]["apcer"]) == (kind == "attack")
+    whole = train(GRID.cells()[0].config, data(changed), changed, tmp_path / "whole", progress=False)
+    evaluate_run(whole, prepared, progress=False)
+    again = evaluate_run(whole, changed, progress=False)
+    assert again["chosen"]["counts"] == counts
+    assert again["chosen"]["epoch"] == made.result["chosen"]["epoch"]
+
+
+def data(prepared: Path) -> SourceData:
+    return source_data(GRID.protocols[0], prepared_samples(prepared))
+
+
+def test_what_has_no_crop_is_told(
+    outcomes: list[Outcome], prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = changed_target(prepared, tmp_path / "prepared", "crop")
+    run = train(GRID.cells()[0].config, data(changed), changed, tmp_path / "runs", progress=False)
+    main(["evaluate", str(run), str(changed)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "in 1 of 3 (33.3 %) of the target's attacks (APNRR) and 0 of 3 (0.0 %) of its live videos" in told
+    (tested,) = gather([outcome_of(run, changed)]).tested.values()
+    assert tested.without_crop == {"live": 0, "spoof": 1}
+
+
+def outcome_of(run: Path, prepared: Path) -> Outcome:
+    return Outcome("a&b->c", "erm", 0, run, evaluate_run(run, prepared, progress=False))
 
 
 @pytest.mark.parametrize("lost", ["nothing", "evaluation.json", "weights"])

@@ -281,4 +281,4 @@ def test_an_evaluated_cell_is_not_dropped_as_a_trial(done: Outcome, prepared: Pa
     assert isinstance(trial, Validated)
     drop_trial(trial, at)
     assert list(trial.folder.rglob("*.safetensors"))
-    assert benchmark.is_evaluated(trial.folder)
+    assert benchmark.is_evaluated(trial.folder, prepared)

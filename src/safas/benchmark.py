@@ -4,9 +4,11 @@ Training sees source rows only; the target is scored here, afterwards, and nothi
 in the rows marked oracle.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,14 @@ from safas.protocols import (
     target_rows,
 )
 from safas.results import Result, method_name
-from safas.table import CROPS, SAMPLES, checked, checked_samples, read_table, write_table
+from safas.table import CROPS, LABELS, SAMPLES, checked, checked_samples, read_table, write_table
 from safas.training import (
     candidate_epochs,
     claimed,
     drop_checkpoint,
     drop_weights,
     has_ended,
+    has_weights,
     load_scorer,
     read_dev_scores,
     read_run,
@@ -45,6 +48,7 @@ from safas.training import (
 )
 
 _KEYS = ["dataset", "video"]
+_TARGET = "target.json"  # in a run's folder: which presentations its scores are of
 
 
 @dataclass(frozen=True)
@@ -126,34 +130,34 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     """Score what is not yet scored of a run, write scores.parquet and evaluation.json, return the result.
 
     Training has scored source validation already. Every epoch that may be chosen is scored on the target; the source
-    domains' test people only at the epoch that source validation chose. Raises InputError when one of the
-    folders is not what it should be, or the run was trained on other crops, TrainingError when another process is at
-    work on it.
+    domains' test people only at the epoch that source validation chose. Where these people's videos, labels or crops
+    are no longer those that were scored, all are scored again. Raises InputError when one of the folders is not what it
+    should be, or the run was trained on other crops, TrainingError when another process is at work on it.
     """
     named = read_run(run_dir)["run"]
     if named != run_dir.name:  # the scores say whose they are by the folder's name
         raise RunError(
             f"this is the folder of run {named}", where=str(run_dir), remedy="Give it that name again."
         )
-    if (there := _whole(run_dir)) is not None:
+    if (there := _whole(run_dir, prepared)) is not None:
         return there
     with claimed(run_dir):
-        if (there := _whole(run_dir)) is not None:  # whoever had it has finished it
+        if (there := _whole(run_dir, prepared)) is not None:  # whoever had it has finished it
             return there
         done = run_dir / "evaluation.json"
         done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
-        result = {"about": _about(run_dir), **evaluate(score_run(run_dir, prepared, progress))}
+        result = {"about": _about(run_dir, prepared), **evaluate(score_run(run_dir, prepared, progress))}
         # Made safe on disk: weights may be deleted on the strength of it.
         write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
         return result
 
 
-def _whole(run_dir: Path) -> Result | None:
+def _whole(run_dir: Path, prepared: Path) -> Result | None:
     """The evaluation, if it covers all epochs that may be chosen."""
     there = _evaluation(run_dir)
-    if there is None or _scored(run_dir) != candidate_epochs(run_dir):
+    if there is None or _scored(run_dir, prepared) != candidate_epochs(run_dir):
         return None
-    return {**there, "about": {**there["about"], **_about(run_dir)}}  # of an older safas, which noted less
+    return {**there, "about": {**there["about"], **_about(run_dir, prepared)}}  # an older safas noted less
 
 
 def _evaluation(run_dir: Path) -> Result | None:
@@ -165,7 +169,7 @@ def _evaluation(run_dir: Path) -> Result | None:
         return None
 
 
-def _about(run_dir: Path) -> dict[str, Any]:
+def _about(run_dir: Path, prepared: Path) -> dict[str, Any]:
     said = read_run(run_dir)
     return {
         "run": run_dir.name,
@@ -175,17 +179,56 @@ def _about(run_dir: Path) -> dict[str, Any]:
         "commit": said["environment"]["commit"],
         "crops": said["data"]["digest"],
         "precision": said["environment"]["precision"],
+        "without_crop": dict(_tested(run_dir, prepared).without_crop),
     }
 
 
-def is_evaluated(run_dir: Path) -> bool:
+def is_evaluated(run_dir: Path, prepared: Path) -> bool:
     """Whether a run has ended and its evaluation covers all of it; its weights may be gone then."""
-    return _evaluation(run_dir) is not None and has_ended(run_dir) and not unscored_epochs(run_dir)
+    return _evaluation(run_dir) is not None and has_ended(run_dir) and not unscored_epochs(run_dir, prepared)
 
 
-def unscored_epochs(run_dir: Path) -> list[int]:
-    """The epochs that may be chosen and at which the target was not scored yet."""
-    return sorted(set(candidate_epochs(run_dir)) - set(_scored(run_dir)))
+def unscored_epochs(run_dir: Path, prepared: Path) -> list[int]:
+    """The epochs that may be chosen and at which the target, as it is now, was not scored yet."""
+    return sorted(set(candidate_epochs(run_dir)) - set(_scored(run_dir, prepared)))
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """Whom a run is tested on, in a prepared folder as it is now."""
+
+    digest: str  # of the test videos of target and sources: who, which label, and where in which frames the face is
+    without_crop: Mapping[str, int]  # videos of the target that nothing can be scored of, by label
+
+
+def _tested(run_dir: Path, prepared: Path) -> _Tested:
+    stamps = tuple(
+        (prepared / name).stat().st_mtime_ns if (prepared / name).is_file() else 0
+        for name in ("samples.parquet", "crops.parquet")
+    )
+    return _tested_in(Protocol.of_json(read_run(run_dir)["protocol"]), prepared, stamps)
+
+
+@lru_cache(maxsize=256)
+def _tested_in(protocol: Protocol, prepared: Path, stamps: tuple[int, ...]) -> _Tested:
+    """`stamps`: when the folder's tables were written, so that they are read again when they were."""
+    samples, crops = prepared_samples(prepared), read_table(prepared / "crops.parquet", CROPS)
+    target, digest = target_rows(protocol, samples), hashlib.sha256()
+    found = crops.select(name for name in CROPS if name not in ("crop", "safas"))  # not where it lies
+    for rows in (target, inside_rows(protocol, samples)):
+        told = rows.select(*_KEYS, "domain", "subject", "label", "attack").join(found, on=_KEYS, how="inner")
+        digest.update(told.sort(*_KEYS, "frame").write_json().encode())
+    lost = target.join(crops, on=_KEYS, how="anti")["label"]
+    return _Tested(digest.hexdigest(), {label: int((lost == label).sum()) for label in LABELS})
+
+
+def _is_of_another_target(run_dir: Path, prepared: Path) -> bool:
+    """Whether the scores are of other presentations than there are now; an older safas did not note of which."""
+    try:
+        noted = json.loads((run_dir / _TARGET).read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(noted != _tested(run_dir, prepared).digest)
 
 
 def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:
@@ -196,8 +239,17 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     validation_crops(run_dir, prepared)  # checked: scores on other crops would not belong to the others
     protocol = Protocol.of_json(read_run(run_dir)["protocol"])
     target = _Crops(TARGET, target_rows(protocol, samples), prepared)
-    scores = _read_scores(run_dir).filter(pl.col("epoch").is_in(epochs))
+    scores = _read_scores(run_dir, prepared).filter(pl.col("epoch").is_in(epochs))
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
+    if not all(has_weights(run_dir, epoch) for epoch in todo):
+        raise RunError(
+            "not all epochs are scored on the test videos as they are now, and their weights are gone",
+            where=str(run_dir),
+            remedy="Delete the folder and train again.",
+        )
+    write_table(scores, run_dir / "scores.parquet")  # without those of another target, before it is noted
+    note = {"digest": _tested(run_dir, prepared).digest}
+    write_file(run_dir / _TARGET, json.dumps(note) + "\n")
     for epoch in track(todo, "scoring epochs", disable=not progress, console=Console(stderr=True)):
         scores = pl.concat([scores, read_dev_scores(run_dir, epoch), target.scores(run_dir, epoch)])
         write_table(scores, run_dir / "scores.parquet")
@@ -242,10 +294,10 @@ class _Crops:
         return checked(told, RUN_SCORES, "scores")
 
 
-def _read_scores(run_dir: Path) -> pl.DataFrame:
-    """The scores that are there already, of this run alone. Raises RunError when they can't be read."""
+def _read_scores(run_dir: Path, prepared: Path) -> pl.DataFrame:
+    """The scores that are there already, of this run and target. Raises RunError when they can't be read."""
     path = run_dir / "scores.parquet"
-    if not path.is_file():
+    if not path.is_file() or _is_of_another_target(run_dir, prepared):
         return pl.DataFrame(schema=dict(RUN_SCORES))
     try:
         return read_table(path, RUN_SCORES).filter(pl.col("run") == run_dir.name)
@@ -253,6 +305,6 @@ def _read_scores(run_dir: Path) -> pl.DataFrame:
         raise RunError(error.what, where=error.where, remedy=error.remedy) from error
 
 
-def _scored(run_dir: Path) -> list[int]:
-    rows = _read_scores(run_dir).filter(pl.col("role") == TARGET)
+def _scored(run_dir: Path, prepared: Path) -> list[int]:
+    rows = _read_scores(run_dir, prepared).filter(pl.col("role") == TARGET)
     return sorted(rows["epoch"].unique().to_list())

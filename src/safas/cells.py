@@ -110,7 +110,7 @@ def do_trial(cell: Cell, desk: Desk) -> Validated | Outcome | Elsewhere:
 def drop_trial(trial: Validated, desk: Desk) -> None:
     """Of a trial that was not chosen keep the records and the scores of source validation."""
     with try_claim(trial.folder) as is_ours:
-        if is_ours and not is_evaluated(trial.folder):
+        if is_ours and not is_evaluated(trial.folder, desk.prepared):
             drop_weights(trial.folder, ())
             drop_checkpoint(trial.folder)
 
@@ -122,16 +122,16 @@ def state(cell: Cell, desk: Desk) -> State:
     if folder is None or not (folder / "config.json").is_file():
         return State("to do", folder)
     try:
-        return _state_of(folder)
+        return _state_of(folder, desk)
     except RunError as error:
         return State("failed", folder, reason=str(error))
 
 
-def _state_of(folder: Path) -> State:
+def _state_of(folder: Path, desk: Desk) -> State:
     reason, (step, total) = _failed(folder), progress_of(folder)
     if reason is not None:
         return State("failed", folder, step, total, reason)
-    if is_evaluated(folder):
+    if is_evaluated(folder, desk.prepared):
         return State("done", folder, total, total)
     if _is_claimed(folder):
         return State("under way", folder, step, total)
@@ -151,8 +151,8 @@ def _claimed(
         if reason is not None and not desk.retry:
             return _failure(cell, folder, reason)
         try:
-            if reason is not None or not _is_trained(cell, folder, for_target=finish is _outcome):
-                _train(cell, folder, desk, resume=reason is None and not _is_spent(folder))
+            if reason is not None or not _is_trained(cell, folder, desk, for_target=finish is _outcome):
+                _train(cell, folder, desk, resume=reason is None and not _is_spent(folder, desk))
             return finish(cell, folder, desk)
         except DivergenceError as error:
             reason = f"diverged: {error.what}"
@@ -171,16 +171,21 @@ def _train(cell: Cell, folder: Path, desk: Desk, *, resume: bool) -> None:
         raise InputError("the crops have changed meanwhile", where=str(desk.prepared), remedy="Start again.")
 
 
-def _is_trained(cell: Cell, folder: Path, *, for_target: bool) -> bool:
+def _is_trained(cell: Cell, folder: Path, desk: Desk, *, for_target: bool) -> bool:
     """Whether all is there that the cell needs of training; to score the target that is the weights too."""
     there = (folder / "config.json").is_file() and has_ended(folder) and holds(folder, cell.config)
-    return there and not (for_target and _is_spent(folder))
+    return there and not (for_target and _is_spent(folder, desk))
 
 
-def _is_spent(folder: Path) -> bool:
-    """Whether the target can't be scored any more, since weights were dropped: those of a trial not chosen."""
-    there = (folder / "config.json").is_file() and has_ended(folder) and not is_evaluated(folder)
-    return there and not all(has_weights(folder, epoch) for epoch in unscored_epochs(folder))
+def _is_spent(folder: Path, desk: Desk) -> bool:
+    """Whether the target can't be scored any more, since weights were dropped.
+
+    Those of a trial that was not chosen, or those of a finished run whose target has changed.
+    """
+    there = (
+        (folder / "config.json").is_file() and has_ended(folder) and not is_evaluated(folder, desk.prepared)
+    )
+    return there and not all(has_weights(folder, epoch) for epoch in unscored_epochs(folder, desk.prepared))
 
 
 def _outcome(cell: Cell, folder: Path, desk: Desk) -> Outcome:

@@ -30,6 +30,9 @@ class Headcount:
     people: int
     live: int
     spoof: int
+    without_crop: Mapping[str, int] | None = (
+        None  # by label; these are not counted above. None: an older safas' run
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,8 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
         results = [o.result for o in sorted(cell, key=lambda one: one.seed) if o.result]
         runs.setdefault(protocol, {})[method] = Runs(results, _failures(cell), measured)
         for first in trials[:1]:
-            tested[protocol] = _tested(first)
+            about = made[0][0].result["about"]
+            tested[protocol] = replace(_tested(first), without_crop=about.get("without_crop"))
             datasets |= {*first.dev["dataset"], *first.target["dataset"]}
     return Gathered(
         runs=runs,

@@ -12,6 +12,7 @@ from safas.gathering import Gathered, Runs, gather
 from safas.protocols import OULU
 from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, Published
 from safas.results import PICKS, Number, Row, method_name, over_seeds, protocol_titles, spelled_out
+from safas.table import LABELS
 from safas.tables import Cell, Group, Table, grid_table, plain_table, result_table
 
 REFERENCE = method_name("sa-fas")
@@ -240,17 +241,30 @@ def _run_tables(of: Gathered) -> list[Table]:
             str(t.people),
             str(t.live),
             str(t.spoof),
+            "–" if t.without_crop is None else " + ".join(str(t.without_crop[label]) for label in LABELS),
         )
         for protocol, t in of.tested.items()
     ]
-    columns = ("protocol", "in short", "validation people", "target people", "live videos", "spoof videos")
+    columns = (
+        "protocol",
+        "in short",
+        "validation people",
+        "target people",
+        "live videos",
+        "spoof videos",
+        "without a face",
+    )
     failed = [
         (method, titles[protocol], str(seed), why)
         for protocol, line in of.runs.items()
         for method, runs in line.items()
         for seed, why in runs.failures.items()
     ]
-    tables = [plain_table("Who was tested", columns, lines)]
+    note = (
+        "Without a face: live and spoof videos of the target in which none was found or that could not be read. They "
+        "got no response and are in no number here."
+    )
+    tables = [plain_table("Who was tested", columns, lines, note=note)]
     if failed:
         tables.append(plain_table("Runs that failed", ("method", "protocol", "seed", "why"), failed))
     return tables

@@ -1,5 +1,6 @@
 """safas evaluate RUN PREPARED"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Command:
 
     def run(self, command: str) -> None:
         """Evaluate and print."""
-        if not unscored_epochs(self.run_dir):  # else they are checked when they are scored
+        if not unscored_epochs(self.run_dir, self.prepared):  # else they are checked when they are scored
             validation_crops(self.run_dir, self.prepared)
         result = evaluate_run(self.run_dir, self.prepared)
         about, lines = result["about"], rows(result)
@@ -49,8 +50,24 @@ class Command:
             console.print(to_rich(table))
         for row in lines:
             say(console, f"{row.title}: {row.rule}.", style="dim")
+        lost = about["without_crop"]
+        if any(lost.values()):
+            say(console, _lost(lost, result["chosen"]["counts"], self.run_dir, self.prepared))
         if self.page:
             out = write_report(
                 run_page(self.run_dir, self.prepared, command), self.run_dir / "evaluation.html"
             )
             say(console, f"page: {out.resolve().as_uri()}")
+
+
+def _lost(lost: Mapping[str, int], counts: Mapping[str, int], run_dir: Path, prepared: Path) -> str:
+    """What is in no number: presentations without a response, as ISO/IEC 30107-3 counts them apart."""
+    rates = {label: (lost[label], lost[label] + counts[label]) for label in lost}
+    told = {
+        label: f"{of} of {whole} ({100 * of / whole if whole else 0:.1f} %)"
+        for label, (of, whole) in rates.items()
+    }
+    return (
+        f"No face to score in {told['spoof']} of the target's attacks (APNRR) and {told['live']} of its live videos "
+        f"(BPNRR): in no number above. `safas report {run_dir} --failures {prepared / 'failures.parquet'}` counts them."
+    )
