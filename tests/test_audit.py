@@ -177,15 +177,34 @@ def test_a_file_without_permission(small: Path, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(Path, "open", refuse)
     found = look("casia-fasd", small, tmp_path / "out")
     assert found.unreadable == [("train_release/1/4.avi", "Permission denied")]
+    monkeypatch.undo()
+    locked.chmod(0o644)  # which changes neither size nor time: what could not be read is tried again
+    assert look("casia-fasd", small, tmp_path / "out").unreadable == []
+
+
+def test_a_folder_without_permission_is_no_smaller_set(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything: the refusal is made by hand."""
+    scan = os.scandir
+
+    def refuse(path: Path) -> object:
+        if path == small / "train_release/1":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"train_release/1: the folder cannot be read \(Permission denied\)"):
+        read_source("casia-fasd", small)
 
 
 def test_a_loop_of_links_and_a_link_to_nowhere(small: Path, tmp_path: Path) -> None:
     (small / "train_release/1/again").symlink_to(small)
+    (small / "train_release/1/itself").symlink_to(small / "train_release/1/itself")
     (small / "train_release/2/1.avi").unlink()
     (small / "train_release/2/1.avi").symlink_to(small / "gone.avi")
     found = look("casia-fasd", small, tmp_path / "out")
     assert dict(found.problems)["train_release/1/again"].startswith("a link that leads back")
     assert dict(found.problems)["train_release/2/1.avi"].startswith("a link to nowhere")
+    assert dict(found.problems)["train_release/1/itself"].startswith("a link ")
     assert found.missing == ["train_release/2/1.avi"]
 
 
@@ -202,8 +221,28 @@ def test_a_copy_under_another_name(small: Path, tmp_path: Path) -> None:
     assert found.copies == [("test_release/9/1.avi", "test_release/9/2.avi")]
 
 
+def test_one_file_in_two_rows_that_contradict_each_other(tmp_path: Path) -> None:
+    """It would be trained on as one person's and tested on as another's; rows that agree are nothing to tell."""
+    official.clip(tmp_path / "1.avi", 1)
+    official.clip(tmp_path / "2.avi", 2)
+    usual = {"dataset": "m", "domain": "d", "media": "video", "label": "live", "attack": "none"}
+    rows = [
+        {**usual, "video": "a", "path": "1.avi", "split": "train", "subject": "anna"},
+        {**usual, "video": "b", "path": "2.avi", "split": "train", "subject": "anna"},
+        {**usual, "video": "c", "path": "2.avi", "split": "train", "subject": "anna"},
+        {**usual, "video": "d", "path": "./1.avi", "split": "test", "subject": "bert"},
+    ]
+    pl.DataFrame([{**dict.fromkeys(SAMPLES, ""), **row} for row in rows]).write_csv(tmp_path / "samples.csv")
+    found = look("table", tmp_path, tmp_path / "out")
+    assert found.copies == [("1.avi as video a", "./1.avi as video d")]
+
+
 def test_damaged_lists_of_a_protocol(tmp_path: Path, trees: dict[str, Path]) -> None:
     root = Path(shutil.copytree(trees["oulu-npu"], tmp_path / "oulu", copy_function=os.link))
+    unharmed = root / "Protocols/Protocol_1/Dev.txt"
+    text = unharmed.read_text()
+    unharmed.unlink()
+    unharmed.write_text(f"{text}\n\n")
     for name, text in {"1/Train": "", "2/Test": "+1,1_1_36_1\n", "3/Dev_4": None}.items():
         path = root / f"Protocols/Protocol_{name}.txt"
         path.unlink()
@@ -252,6 +291,18 @@ def test_equal_data_has_an_equal_digest_whatever_its_names(small: Path, tmp_path
     assert look("casia-fasd", small, tmp_path / "b").digest != first
 
 
+def test_other_labels_of_the_same_files_have_another_digest(tmp_path: Path, trees: dict[str, Path]) -> None:
+    """Who is in which list of MSU-MFSD is told by no file's name."""
+    first = look("msu-mfsd", trees["msu-mfsd"], tmp_path / "a").digest
+    root = Path(shutil.copytree(trees["msu-mfsd"], tmp_path / "msu"))
+    train, test = (root / f"{name}_sub_list.txt" for name in ("train", "test"))
+    one, other = train.read_text().split(), test.read_text().split()
+    one[0], other[0] = other[0], one[0]
+    train.write_text("\n".join(one))
+    test.write_text("\n".join(other))
+    assert look("msu-mfsd", root, tmp_path / "b").digest != first
+
+
 def test_a_second_audit_reads_only_what_changed(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +347,7 @@ def test_sidecars(tmp_path: Path) -> None:
 
     name = "train/real/client001_session01_webcam_authenticate_adverse_1"
     replay = official.link_all(tmp_path / "replay", [f"{name}.mov"])
-    faces = replay / f"face-locations/{name}.face"
+    faces = replay / f"Face-Locations/{name.title()}.face"
     faces.parent.mkdir(parents=True)
     faces.write_text("1 10 11 30 31\n2 0 0 0 0\n")
     boxes = read_boxes("replay-attack", replay, read_source("replay-attack", replay))
@@ -307,11 +358,12 @@ def test_sidecars(tmp_path: Path) -> None:
     msu = official.link_all(tmp_path / "msu", [f"{stem}.mov"])
     (msu / "train_sub_list.txt").write_text("02\n")
     (msu / "test_sub_list.txt").write_text("03\n")
-    (msu / f"{stem}.face").write_text("0, 5, 6, 25, 36, 20, 12, 10, 12\n")
+    (msu / f"{stem}.face").write_text("0, 5, 6, 25, 36, 20, 12, 10, 12\n1, 5, 6, 25, 36\n")
     boxes = read_boxes("msu-mfsd", msu, read_source("msu-mfsd", msu))
     assert boxes is not None
     assert boxes.rows() == [
-        (stem.removeprefix("scene01/"), 0, 5.0, 6.0, 20.0, 30.0, [10.0, 12.0, 20.0, 12.0])
+        (stem.removeprefix("scene01/"), 0, 5.0, 6.0, 20.0, 30.0, [10.0, 12.0, 20.0, 12.0]),
+        (stem.removeprefix("scene01/"), 1, 5.0, 6.0, 20.0, 30.0, None),
     ]
 
 

@@ -435,6 +435,13 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path, write_video: Write, name
         evenly_spaced(tmp_path / name, 1)
 
 
+def test_a_codec_that_ffmpeg_does_not_know(tmp_path: Path, write_video: Write) -> None:
+    path = write_video(tmp_path / "a.avi", [grey(i) for i in range(4)], codec="mjpeg")
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"WXYZ"))
+    with pytest.raises(MediaError, match=r"a\.avi: a codec that FFmpeg does not know. Convert it"):
+        evenly_spaced(path, 4)
+
+
 def test_no_frame_is_no_request(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="0 frames"):
         evenly_spaced(tmp_path / "a.mp4", 0)

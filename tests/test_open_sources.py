@@ -102,6 +102,12 @@ def complete(name: str, root: Path) -> Path:
     return wmca(root) if name == "wmca" else lay(root, *(SIW if name == "siw" else ROSE))
 
 
+def test_a_list_of_wmca_with_a_byte_order_mark_and_no_header(tmp_path: Path) -> None:
+    text = "".join(line.partition(",")[2] for line in WMCA_LIST.splitlines(keepends=True)[1:])
+    root = wmca(tmp_path, text="\ufeff" + text)
+    assert len(read_source("wmca", root)) == len(WMCA)
+
+
 # every source
 
 

@@ -18,8 +18,10 @@ from safas.batches import CropStore, Sampler
 from safas.cli import main
 from safas.errors import InputError, MediaError
 from safas.joint import prepare_jointly
+from safas.media import evenly_spaced
 from safas.packing import PackedCrops, open_pack, pack
-from safas.prepare import PrepareConfig
+from safas.prepare import PrepareConfig, prepare
+from safas.sources import read_boxes, read_source
 from safas.table import CROPS, read_table, write_table
 from safas.training import TrainConfig, read_records, read_run, train
 
@@ -176,6 +178,30 @@ def test_preparing_anew_discards_the_pack_of_the_folder_and_of_the_joint_one(
     assert prepared() == [True, True]
     (root / "west" / "west-dan-0.mp4").touch()
     assert prepared() == [False, False]
+
+
+def test_a_joint_pack_is_outdated_when_one_of_its_parts_is_prepared_alone(
+    tmp_path: Path, write_video: Write
+) -> None:
+    """As is one whose preparation was killed before it could be discarded; the table of crops is the same."""
+    root, out = tiny.data_set(tmp_path / "data", write_video), tmp_path / "out"
+    config = PrepareConfig(size=16, frames=1, workers=1)
+    prepare_jointly({"table": root}, out, config, lambda _: None, progress=False)
+    joint = out / "joint"
+    _, made = pack(joint)
+    table = read_table(joint / "crops.parquet", CROPS)
+    assert made
+    assert open_pack(joint, table) is not None
+    video = root / "west" / "west-dan-0.mp4"
+    frames = [255 - frame.image for frame in evenly_spaced(video, 4)]
+    write_video(video, frames)
+    samples = read_source("table", root)
+    prepare(samples, root, out / "table", config, read_boxes("table", root, samples), progress=False)
+    assert read_table(joint / "crops.parquet", CROPS).equals(table)
+    with pytest.raises(InputError, match="other crops than"):
+        open_pack(joint, table)
+    _, made = pack(joint)
+    assert made
 
 
 def test_orders_are_drawn_once_a_turn_however_many_classes_there_are(

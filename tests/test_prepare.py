@@ -192,7 +192,8 @@ def test_what_changed_is_done_anew(tmp_path: Path, write_video: Write) -> None:
 
 
 def test_the_largest_box_of_a_frame_counts(tmp_path: Path, root: Path) -> None:
-    faces = [box("c", 0, 5, 5, 9, 9), box("c", 0, 20, 10, 16, 20), box("c", 0, 50, 5, 8, 9)]
+    """By its area: there is a wider one, and a higher one."""
+    faces = [box("c", 0, 5, 5, 20, 9), box("c", 0, 20, 10, 16, 20), box("c", 0, 50, 5, 8, 24)]
     table = pl.DataFrame([sample("c", "c.png", media="image")])
     for order in (faces, faces[::-1]):
         out = tmp_path / str(order[0]["box_x"])
@@ -509,6 +510,63 @@ def test_a_file_that_may_not_be_read_is_listed(
     reasons = dict(report.failures.select("video", "reason").rows())
     assert reasons["b"] == "cannot be read (Permission denied)"
     assert report.videos == 2
+    monkeypatch.undo()  # permission is given, which changes neither size nor time
+    again = prepare(samples, root, tmp_path / "out", one, boxes, progress=False)
+    assert (again.videos, again.done) == (3, 4)  # the four rows that name this file
+
+
+def test_a_video_is_tried_again_with_another_limit_of_pixels(
+    tmp_path: Path, root: Path, boxes: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pl.DataFrame([sample("b", "b.avi"), sample("c", "c.png", media="image")])
+    monkeypatch.setenv("SAFAS_MAX_PIXELS", "1000")
+    report = prepare(rows, root, tmp_path / "out", SMALL, boxes, progress=False)
+    assert (report.videos, report.done) == (0, 2)
+    assert prepare(rows, root, tmp_path / "out", SMALL, boxes, progress=False).done == 0
+    monkeypatch.delenv("SAFAS_MAX_PIXELS")
+    report = prepare(rows, root, tmp_path / "out", SMALL, boxes, progress=False)
+    assert (report.videos, report.done) == (2, 2)
+
+
+def test_one_box_outside_costs_its_frame_alone(tmp_path: Path, root: Path, boxes: pl.DataFrame) -> None:
+    """Frames 2 and 6 are taken; the second's box lies far outside."""
+    moved = boxes.filter(video="b").with_columns(
+        box_x=pl.when(pl.col("frame") == 6).then(900.0).otherwise(pl.col("box_x"))
+    )
+    rows = pl.DataFrame([sample("b", "b.avi")])
+    report = prepare(rows, root, tmp_path / "out", SMALL, moved, progress=False)
+    assert (report.videos, report.crops, len(report.failures)) == (1, 1, 0)
+
+
+def test_a_folder_of_another_version_is_read_but_not_added_to(
+    tmp_path: Path, root: Path, boxes: pl.DataFrame
+) -> None:
+    out, rows = tmp_path / "out", [sample("b", "b.avi"), sample("c", "c.png", media="image")]
+    prepare(pl.DataFrame(rows[:1]), root, out, SMALL, boxes, progress=False)
+    note = out / "prepare.json"
+    note.write_text(note.read_text().replace(f'"version": "{__version__}"', '"version": "0.0.9"'))
+    assert prepare(pl.DataFrame(rows[:1]), root, out, SMALL, boxes, progress=False).done == 0
+    with pytest.raises(InputError, match=r"prepared by safas 0\.0\.9.* 1 videos are left.*into a new folder"):
+        prepare(pl.DataFrame(rows), root, out, SMALL, boxes, progress=False)
+
+
+def test_a_link_to_itself_is_listed(tmp_path: Path, root: Path, boxes: pl.DataFrame) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    (data / "loop").symlink_to(data / "loop")
+    rows = pl.DataFrame([sample("b", "b.avi"), sample("loop", "loop/b.avi")])
+    report = prepare(rows, data, tmp_path / "out", SMALL, boxes, progress=False)
+    assert report.failures["video"].to_list() == ["loop"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(
+    tmp_path: Path, root: Path, boxes: pl.DataFrame
+) -> None:
+    """250 bytes and ".json" are 255."""
+    name = "n" * 250
+    long = boxes.filter(video="b").with_columns(video=pl.lit(name))
+    rows = pl.DataFrame([sample(name, "b.avi")])
+    assert prepare(rows, root, tmp_path / "out", SMALL, long, progress=False).crops == 2
 
 
 def test_names_that_would_be_mixed_up_are_refused(

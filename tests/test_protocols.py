@@ -168,6 +168,16 @@ def test_people_are_held_out_by_seed_whatever_the_other_sources():
     assert everywhere["O"] != everywhere["I"]  # the same names, but drawn by themselves
 
 
+def test_the_last_of_a_kind_is_never_held_out():
+    """Of five people with both labels one is held out; of one person who has live videos alone, none."""
+    rows = domain_rows("C").filter(pl.col("split") == "train", pl.col("subject").cast(pl.Int64) < 6)
+    rows = rows.filter((pl.col("subject") != "5") | (pl.col("label") == "live"))
+    table = checked_samples(pl.concat([rows, domain_rows("O")]), "test")
+    for seed in range(20):
+        (held,) = source_data(parse("C->O"), table, seed=seed).held_out["C"]
+        assert held != "5"
+
+
 def test_held_out_people_bring_both_labels_even_when_few_have_both():
     """8 of 10 people have attacks only, 2 have live videos only: one of these goes to either side."""
     labels = pl.when(pl.col("subject").is_in(["0", "1"])).then(pl.lit("live")).otherwise(pl.lit("spoof"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_a_folder_with_something_else_and_too_few_people_are_refused(tmp_path: P
         simulate(tmp_path, TINY)
     with pytest.raises(InputError, match="people is 2"):
         simulate(tmp_path / "new", SimulateConfig(people=2))
+
+
+def test_what_a_power_cut_emptied_is_made_again_or_named(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "simulated"
+    shutil.copytree(tiny, out)
+    wanted = (out / "samples.parquet").read_bytes()
+    next(iter(sorted((out / ".people").glob("*.rows.parquet")))).write_bytes(b"")
+    simulate(out, TINY, workers=1, progress=False)
+    assert (out / "samples.parquet").read_bytes() == wanted
+    (out / "simulation.json").write_bytes(b"")
+    with pytest.raises(InputError, match=r"simulation\.json: not the settings of a simulation"):
+        simulate(out, TINY, workers=1, progress=False)
+    with pytest.raises(InputError, match="workers is -1"):
+        simulate(tmp_path / "new", TINY, workers=-1)
+    assert not (tmp_path / "new").exists()
 
 
 def test_each_accident_points_one_way_in_two_domains_and_the_other_way_in_two() -> None:

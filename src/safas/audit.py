@@ -8,6 +8,7 @@ audit, so that a killed audit goes on and a second one of the same folder reads 
 import functools
 import hashlib
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -215,14 +216,20 @@ def _crossing(rows: Sequence[Mapping[str, Any]]) -> list[Named]:
 
 
 def _copies(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content], folder: Path) -> list[Named]:
-    first: dict[str, str] = {}
+    """Files of equal content, links left out; one file that stands in two rows which tell different things of it."""
+    told = ("split", "label", "subject")
+    first: dict[str, Mapping[str, Any]] = {}
     copies = []
-    for path in sorted(row["path"] for row in rows):
-        sha256 = contents[path].sha256
+    for row in sorted(rows, key=lambda row: (posixpath.normpath(row["path"]), row["video"])):
+        path, sha256 = row["path"], contents[row["path"]].sha256
         if not sha256 or contents[path].size == 0:
             continue
-        before = first.setdefault(sha256, path)
-        if before != path and _on_disk(folder / before, before) != _on_disk(folder / path, path):
+        one = first.setdefault(sha256, row)
+        before = one["path"]
+        if posixpath.normpath(before) == posixpath.normpath(path):
+            if any(one[name] != row[name] for name in told):
+                copies.append((f"{before} as video {one['video']}", f"{path} as video {row['video']}"))
+        elif _on_disk(folder / before, before) != _on_disk(folder / path, path):
             copies.append((before, path))
     return copies
 
@@ -253,5 +260,6 @@ def _published(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 
 def _digest(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content]) -> str:
-    lines = sorted(f"{row['video']}\t{contents[row['path']].sha256}" for row in rows)
+    told = ("dataset", "domain", "video", "split", "label", "attack", "subject")
+    lines = sorted("\t".join([*(row[name] for name in told), contents[row["path"]].sha256]) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

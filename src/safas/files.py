@@ -17,9 +17,8 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
     Folders are made as needed; text is UTF-8. `durable` waits until the disk has it, which thousands of small files
     would pay for dearly. Raises InputError when it cannot be written.
     """
-    partial = path.with_name(
-        f".{path.name}.{uuid.uuid4().hex[:12]}.partial"
-    )  # others may be writing the same
+    # A name of its own, since others may be writing the same; without the file's, which may be as long as is allowed.
+    partial = path.with_name(f".{uuid.uuid4().hex[:16]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

@@ -147,6 +147,9 @@ def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not container.streams.video:
                 raise MediaError("the file holds no video stream", where=str(path))
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                remedy = "Convert it, for example to H.264."  # type: ignore[unreachable]
+                raise MediaError("a codec that FFmpeg does not know", where=str(path), remedy=remedy)
             _check_frames(stream, str(path))
             stream.codec_context.thread_count = 1  # preparation is parallel over videos already
             yield container, stream

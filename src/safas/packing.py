@@ -30,6 +30,7 @@ from safas.errors import InputError
 from safas.files import write_file
 from safas.table import CROPS, read_table
 
+GENERATION = "generation"  # a file of a prepared folder: a digest of what its crops are made from
 _FOLDER, _PIXELS, _ABOUT, _DIGESTS = "packed", "crops.npy", "packed.json", "digests"
 _BLOCK = 64 << 20  # bytes that are handled at a time
 _PROBES = 16  # crops whose pixels are looked at when a pack is opened
@@ -43,7 +44,7 @@ class _About:
 
     crops: int
     side: int  # pixels
-    table: str  # SHA-256 of the crops' paths in the table's order
+    table: str  # SHA-256 of the crops' paths in the table's order, and of the generation of their folders
     pixels: str  # SHA-256 of all pixels
     probe: str  # SHA-256 of the pixels of some crops
     bytes: int  # of crops.npy
@@ -158,7 +159,7 @@ def open_pack(prepared: Path, crops: pl.DataFrame) -> Pack | None:
         about = _About(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise _refusal(path, "it does not say what was packed") from error
-    if about.table != _table_digest(crops["crop"].to_list()):
+    if about.table != _table_digest(prepared, crops["crop"].to_list()):
         raise _refusal(folder / _PIXELS, f"it holds other crops than {prepared / 'crops.parquet'}")
     return Pack(folder, about)
 
@@ -193,6 +194,9 @@ def _written(prepared: Path, paths: list[str], progress: Callable[[int, int], No
     path = prepared / _FOLDER / _PIXELS
     side = decoded(prepared, paths[:1]).shape[1]
     shape, step, pixels = (len(paths), side, side, 3), _rows_of_block(side), hashlib.sha256()
+    table = _table_digest(
+        prepared, paths
+    )  # before the pixels: what changes meanwhile is of another generation
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -212,7 +216,7 @@ def _written(prepared: Path, paths: list[str], progress: Callable[[int, int], No
     finally:
         partial.unlink(missing_ok=True)
     written: UInt8[np.ndarray, "n S S 3"] = np.load(path, mmap_mode="r")
-    size, table = path.stat().st_size, _table_digest(paths)
+    size = path.stat().st_size
     return _About(*shape[:2], table, pixels.hexdigest(), _probe(written), size, __version__)
 
 
@@ -222,5 +226,10 @@ def _probe(pixels: UInt8[np.ndarray, "n S S 3"]) -> str:
     return hashlib.sha256(np.take(pixels, some, axis=0).data).hexdigest()
 
 
-def _table_digest(paths: list[str]) -> str:
-    return hashlib.sha256("\n".join(paths).encode()).hexdigest()
+def _table_digest(prepared: Path, paths: list[str]) -> str:
+    """Of the paths, and of the generation of every folder that they lead to: a joint folder's crops lie elsewhere."""
+    digest = hashlib.sha256("\n".join(paths).encode())
+    for folder in sorted({path.partition("crops/")[0] for path in paths}):
+        with contextlib.suppress(FileNotFoundError):  # of crops that were not made by `safas prepare`
+            digest.update((prepared / folder / GENERATION).read_bytes())
+    return digest.hexdigest()

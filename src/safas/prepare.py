@@ -5,6 +5,7 @@ what the crops were made from, so a killed run goes on where it was, and a video
 
     OUT/prepare.json    the settings      OUT/crops/<dataset>/<video>/<frame>.png
     OUT/rows/           one file a video  OUT/samples.parquet, crops.parquet, failures.parquet
+    OUT/generation      digest of what the crops are made from, written before they change: it tells outdated packs
 """
 
 import dataclasses
@@ -30,8 +31,9 @@ from safas.detectors import DETECTORS
 from safas.errors import InputError, MediaError, TableError
 from safas.faces import Face, Image, face_crop
 from safas.files import write_file
+from safas.frame_size import most_pixels
 from safas.media import Frame, evenly_spaced
-from safas.packing import discard
+from safas.packing import GENERATION, discard
 from safas.parallel import each
 from safas.table import CROPS, SAMPLES, Schema, checked, write_table
 
@@ -115,10 +117,18 @@ def prepare(
         raise InputError("not a folder", where=str(root))
     samples = checked(samples, SAMPLES, "the sample table")
     tasks = _tasks(samples, root, boxes if config.detector == "table" else None)
-    _claim(out, config, weights, root)
+    version = _claim(out, config, weights, root)
     todo = [task for task in tasks if not _is_done(task, out)]
-    if todo:
-        discard(out)  # its crops are about to change
+    if todo and version != __version__ and len(todo) < len(tasks):
+        raise InputError(
+            f"the folder was prepared by safas {version}, this is {__version__}, and {len(todo)} videos are left",
+            where=str(out),
+            remedy="Prepare into a new folder: crops of two versions are not mixed.",
+        )
+    if todo:  # crops are about to change
+        discard(out)
+        made_from = repr([(task.dataset, task.video, task.made_from) for task in tasks])
+        write_file(out / GENERATION, hashlib.sha256(made_from.encode()).hexdigest())
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
     run = engine or functools.partial(each, workers=config.workers)
     with _bar(len(tasks), len(tasks) - len(todo), progress) as advance:
@@ -184,7 +194,12 @@ def _refuse_odd_id(name: str | None) -> None:
 
 def _made_from(path: Path, faces: Mapping[int, Face]) -> str:
     """A digest of the file's size and time of change, and of the boxes and landmarks."""
-    state = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
+    try:
+        state = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
+    except (
+        OSError
+    ):  # in a folder that may not be entered, or a link to itself: told when the video's turn comes
+        state = None
     given: tuple[Any, ...] = (state, [(frame, faces[frame].box) for frame in sorted(faces)])
     points = {frame: face.landmarks for frame, face in sorted(faces.items()) if face.landmarks is not None}
     if points:
@@ -192,13 +207,13 @@ def _made_from(path: Path, faces: Mapping[int, Face]) -> str:
     return hashlib.sha256(repr(given).encode()).hexdigest()
 
 
-def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -> None:
-    """Write the settings into a new folder, or compare them with those of a prepared one."""
+def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -> str:
+    """Write the settings into a new folder, or compare them with those of a prepared one; by which safas that was."""
     settings = {**dataclasses.asdict(config), "detector_sha256": weights and _sha256(weights)}
     del settings["workers"]  # changes nothing but the time
     note = out / "prepare.json"
     if note.is_file():
-        before = _settings(note)
+        before, version = _settings(note)
         for name, value in settings.items():
             if before.get(name) != value:
                 raise InputError(
@@ -206,16 +221,18 @@ def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -
                     where=str(out),
                     remedy="Use the same setting or another folder.",
                 )
-        return
+        return version
     if out.exists() and (not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir())):
         raise InputError("neither a prepared folder nor empty", where=str(out), remedy="Use a new folder.")
     text = json.dumps({"settings": settings, "version": __version__, "source": str(root)}, indent=2)
     _write(note, text.encode())
+    return __version__
 
 
-def _settings(note: Path) -> dict[str, Any]:
+def _settings(note: Path) -> tuple[dict[str, Any], str]:
     try:
-        return dict(json.loads(note.read_text())["settings"])
+        said = json.loads(note.read_text())
+        return dict(said["settings"]), str(said["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError("not the settings of a prepared folder", where=str(note)) from error
 
@@ -225,6 +242,7 @@ def _is_done(task: _Task, out: Path) -> bool:
     return (
         ended is not None
         and ended["made_from"] == task.made_from
+        and ended.get("most_pixels", most_pixels()) == most_pixels()
         and all(_is_whole(out / row["crop"]) for row in ended["crops"])
     )
 
@@ -246,18 +264,18 @@ def _is_whole(path: Path) -> bool:
 def _prepare_video(task: _Task, out: Path, config: PrepareConfig, weights: Path | None) -> None:
     """One idempotent task: crops first, then the row file that says that they are complete."""
     _forget(task, out)
-    reason: str | None = None
+    made_from: str | None = task.made_from
     try:
-        crops = list(_crops(task, config, weights))
-    except (MediaError, InputError) as error:
+        crops, reason = _crops(task, config, weights)
+    except MediaError as error:
         crops, reason = [], error.what  # without the path, which differs between machines
-    except OSError as error:
-        crops, reason = [], f"cannot be read ({error.strerror})"
-    if not crops and reason is None:
-        reason = f"no face in any of the frames chosen (boxes from: {config.detector})"
+    except OSError as error:  # which may have passed when the next run comes
+        crops, reason, made_from = [], f"cannot be read ({error.strerror})", None
     for row, image in crops:
         _write(out / row["crop"], cv2.imencode(".png", image[:, :, ::-1], _PNG)[1].tobytes())
-    ended = {"made_from": task.made_from, "reason": reason, "crops": [row for row, _ in crops]}
+    ended: dict[str, Any] = {"made_from": made_from, "reason": reason, "crops": [row for row, _ in crops]}
+    if reason is not None:
+        ended["most_pixels"] = most_pixels()  # with another limit it may be another
     _write(task.row_file(out), json.dumps(ended).encode())
 
 
@@ -280,18 +298,24 @@ def _detector(name: str, weights: Path) -> Detector:
 
 def _crops(
     task: _Task, config: PrepareConfig, weights: Path | None
-) -> Iterator[tuple[dict[str, Any], Image]]:
-    """(row of CROPS, uint8 [size, size, 3] RGB) of each chosen frame that shows the face."""
+) -> tuple[list[tuple[dict[str, Any], Image]], str | None]:
+    """(row of CROPS, uint8 [size, size, 3] RGB) of each chosen frame that shows the face; without any, the reason."""
     frames = evenly_spaced(task.path, config.frames)
     degrees, faces = 0, [task.faces.get(frame.index) for frame in frames]
     if weights is not None:
         degrees, faces = faces_of_clip([frame.image for frame in frames], _detector(config.detector, weights))
+    made, reason = [], f"no face in any of the frames chosen (boxes from: {config.detector})"
     for frame, face in zip(frames, faces, strict=True):
         if face is not None:
             row = _row(task, frame, face, config)
             upright = turned(frame.image, degrees)
-            crop = face_crop(upright, face, margin=config.margin, size=config.size, align=config.align)
-            yield row | {"rotation": degrees}, crop
+            try:
+                crop = face_crop(upright, face, margin=config.margin, size=config.size, align=config.align)
+            except InputError as error:  # this box alone: the other frames' may be right
+                reason = error.what
+                continue
+            made.append((row | {"rotation": degrees}, crop))
+    return made, None if made else reason
 
 
 def _row(task: _Task, frame: Frame, face: Face, config: PrepareConfig) -> dict[str, Any]:

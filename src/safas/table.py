@@ -165,10 +165,18 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     if not path.is_file():
         raise InputError("no such file", where=str(path))
     try:
-        table = pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.read_parquet(path)
+        table = _read_csv(path, schema) if path.suffix.lower() == ".csv" else pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(f"not a readable table ({str(error).splitlines()[0]})", where=str(path)) from error
     return checked(table, schema, str(path))
+
+
+def _read_csv(path: Path, schema: Schema) -> pl.DataFrame:
+    """All as texts; an empty cell of a column of texts is an empty text, an empty line no row."""
+    table = pl.read_csv(path, infer_schema=False)
+    table = table.filter(pl.any_horizontal(pl.all().is_not_null()))
+    texts = [name for name, kind in schema.items() if kind == pl.String() and name in table.columns]
+    return table.with_columns(pl.col(texts).fill_null(""))
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:

@@ -57,10 +57,12 @@ def simulate(
     settings.
     """
     _check(config)
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}", remedy="Give at least 1.")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, config)
     tasks = [Task(out, config, domain, person) for person in range(config.people) for domain in DOMAINS]
-    todo = [task for task in tasks if not _rows_file(task).exists()]
+    todo = [task for task in tasks if not _is_done(task)]
     done = each(simulate_person, todo, workers)
     for _ in track(done, "simulating people", total=len(todo), disable=not progress):
         pass
@@ -148,7 +150,11 @@ def _claim(out: Path, config: SimulateConfig) -> None:
     note = out / "simulation.json"
     mine = {"version": VERSION, **asdict(config)}
     if note.exists():
-        theirs = json.loads(note.read_text())
+        try:
+            theirs = dict(json.loads(note.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            remedy = "Delete the folder, or name a new one."
+            raise InputError("not the settings of a simulation", where=str(note), remedy=remedy) from error
         other = [key for key in mine if theirs.get(key) != mine[key]]
         if other:
             raise InputError(
@@ -170,6 +176,16 @@ def _claim(out: Path, config: SimulateConfig) -> None:
 def rows_of(task: Task) -> pl.DataFrame:
     """The clips of a person who was simulated; columns SAMPLES."""
     return read_table(_rows_file(task), SAMPLES)
+
+
+def _is_done(task: Task) -> bool:
+    """Whether both tables of the person are there; a power cut may have emptied them."""
+    try:
+        rows_of(task)
+        read_table(_boxes_file(task), BOXES)
+    except InputError:
+        return False
+    return True
 
 
 def _rows_file(task: Task) -> Path:

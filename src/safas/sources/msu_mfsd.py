@@ -71,7 +71,7 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     rows = []
     for video, path in samples.select("video", "path").iter_rows():
         file = (root / path).with_suffix(".face")
-        for frame, left, top, right, bottom, *eyes in numbers(file, 9) or numbers(file, 5):
+        for frame, left, top, right, bottom, *eyes in (*numbers(file, 9), *numbers(file, 5)):
             pairs = sorted([tuple(eyes[:2]), tuple(eyes[2:])]) if eyes else []
             points = [value for pair in pairs for value in pair]
             if right > left and bottom > top:

@@ -89,7 +89,8 @@ def list_problems(tree: Tree) -> list[tuple[str, str]]:
             if path is None:
                 found.append((name, "the protocol's list is missing"))
                 continue
-            lines = (tree.root / path).read_text(encoding="utf-8", errors="replace").splitlines()
+            text = (tree.root / path).read_text(encoding="utf-8-sig", errors="replace")
+            lines = [line for line in text.splitlines() if line.strip()]
             listed = {line.partition(",")[2].strip() for line in lines}
             wanted = _listed(number, int(fold[1:] or 0), split)
             if not lines:

@@ -74,10 +74,11 @@ def _row(folder: str, name: str, client: str, light: str, **about: str) -> Row:
 
 def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The owners' face-locations (frame, x, y, width, height); zeros, their way to say "no face", are left out."""
-    rows = []
+    rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        file = (root / "face-locations" / path).with_suffix(".face")
-        rows += [(video, int(frame), x, y, w, h) for frame, x, y, w, h in numbers(file, 5) if w > 0 and h > 0]
+        file = tree.find(str(Path("face-locations", path).with_suffix(".face")))
+        found = numbers(root / file, 5) if file else []
+        rows += [(video, int(frame), x, y, w, h) for frame, x, y, w, h in found if w > 0 and h > 0]
     return pl.DataFrame(rows, schema=dict(BOXES), orient="row") if rows else None
 
 

@@ -94,9 +94,17 @@ def _walk(
         if legible != name:
             problems.append((legible, _NO_TEXT))
             continue
-        if entry.is_dir():
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except PermissionError as error:  # a link into a folder that may not be entered
+            problems.append((name, f"{_UNREADABLE} ({error.strerror})"))
+            continue
+        except OSError as error:
+            problems.append((name, f"a link that leads nowhere ({error.strerror})"))
+            continue
+        if is_folder:
             _walk(folder / entry.name, name, above | {real}, files, problems)
-        elif entry.is_file():
+        elif is_file:
             files.append(name)
         else:
             problems.append((name, "a link to nowhere, or no regular file"))

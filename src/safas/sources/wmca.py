@@ -82,7 +82,7 @@ def _splits(tree: Tree) -> dict[str, str]:
             remedy="Put the owners' list anywhere below the folder.",
         )
     splits = {}
-    for line in (tree.root / paths[0]).read_text(encoding="utf-8", errors="replace").lower().splitlines():
+    for line in (tree.root / paths[0]).read_text(encoding="utf-8-sig", errors="replace").lower().splitlines():
         cells = re.split(r"[,;\s\"]+", line)
         names = [found[1] for cell in cells if (found := _LISTED.fullmatch(plain_name(cell)))]
         groups = [_SPLITS[cell] for cell in cells if cell in _SPLITS]
