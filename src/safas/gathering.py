@@ -80,6 +80,8 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
     finished = [outcome for outcome in outcomes if outcome.result]
     if not finished:
         raise InputError("no run has finished: there is nothing to tabulate")
+    abouts = [(outcome.protocol, outcome.result["about"]) for outcome in finished]
+    lost = {protocol: about["without_crop"] for protocol, about in abouts if "without_crop" in about}
     runs: dict[str, dict[str, Runs]] = {}
     tested: dict[str, Headcount] = {}
     judged: dict[str, tuple[Outcome, Trial]] = {}  # the first run of each protocol
@@ -94,8 +96,7 @@ def gather(outcomes: Sequence[Outcome], *, replicates: int = REPLICATES, seed: i
         results = [o.result for o in sorted(cell, key=lambda one: one.seed) if o.result]
         runs.setdefault(protocol, {})[method] = Runs(results, _failures(cell), measured)
         for first in trials[:1]:
-            about = made[0][0].result["about"]
-            tested[protocol] = replace(_tested(first), without_crop=about.get("without_crop"))
+            tested[protocol] = replace(_tested(first), without_crop=lost.get(protocol))
             datasets |= {*first.dev["dataset"], *first.target["dataset"]}
     return Gathered(
         runs=runs,

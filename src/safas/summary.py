@@ -262,7 +262,7 @@ def _run_tables(of: Gathered) -> list[Table]:
     ]
     note = (
         "Without a face: live and spoof videos of the target in which none was found or that could not be read. They "
-        "got no response and are in no number here."
+        "got no response and are in no number here. –: an older safas did not note it."
     )
     tables = [plain_table("Who was tested", columns, lines, note=note)]
     if failed:
