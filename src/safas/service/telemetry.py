@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safas.service.pool import Pool
@@ -86,6 +87,7 @@ class Metrics:
             self.distances.labels(verdict.nearest_domain).observe(verdict.distance)
 
 
+_GONE = 499  # in metrics and log only: who asked has left, and nobody can be answered
 _FAULT = Refusal(
     500,
     "a fault of the service",
@@ -121,6 +123,8 @@ class Observed:
 
         try:
             await self._app(scope, receive, answered)
+        except ClientDisconnect:
+            status = _GONE
         except Exception:
             if scope["type"] != "http" or is_begun:
                 raise
