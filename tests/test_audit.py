@@ -243,6 +243,10 @@ def test_damaged_lists_of_a_protocol(tmp_path: Path, trees: dict[str, Path]) -> 
     text = unharmed.read_text()
     unharmed.unlink()
     unharmed.write_text(f"{text}\n\n")
+    turned = root / "Protocols/Protocol_3/Train_2.txt"
+    text = turned.read_text()
+    turned.unlink()
+    turned.write_text(text.replace("+1,1_1_01_1\n", "-1,1_1_01_1\n"))
     for name, text in {"1/Train": "", "2/Test": "+1,1_1_36_1\n", "3/Dev_4": None}.items():
         path = root / f"Protocols/Protocol_{name}.txt"
         path.unlink()
@@ -254,7 +258,9 @@ def test_damaged_lists_of_a_protocol(tmp_path: Path, trees: dict[str, Path]) -> 
         found["Protocols/Protocol_2/Test.txt"] == "the protocol's list differs in 1079 videos, lacks 1_1_36_3"
     )
     assert found["Protocols/Protocol_3/Dev_4.txt"] == "the protocol's list is missing"
-    assert len(found) == 3
+    wrong = "the protocol's list has other labels of 1 videos: -1 of 1_1_01_1, which is +1"
+    assert found["Protocols/Protocol_3/Train_2.txt"] == wrong
+    assert len(found) == 4
 
 
 def test_a_person_in_both_lists_of_msu(tmp_path: Path, trees: dict[str, Path]) -> None:

@@ -24,6 +24,7 @@ _FILES = (  # file, attack, instrument
     (4, "replay_video", "display/1"),
     (5, "replay_video", "display/2"),
 )
+_CODES = {1: "+1", 2: "-1", 3: "-1", 4: "-2", 5: "-2"}  # of each file, in the protocols' lists
 _PHONES, _SESSIONS = range(1, 7), range(1, 4)
 # A face box from the distance of the eyes, as the set gives no box: about what detectors mark in a frontal face.
 _WIDTH, _HEIGHT, _ABOVE = 2.3, 3.0, 1.2  # eye distances: width, height, from the eyes up to the top
@@ -91,7 +92,8 @@ def list_problems(tree: Tree) -> list[tuple[str, str]]:
                 continue
             text = (tree.root / path).read_text(encoding="utf-8-sig", errors="replace")
             lines = [line for line in text.splitlines() if line.strip()]
-            listed = {line.partition(",")[2].strip() for line in lines}
+            codes = {name.strip(): code.strip() for code, _, name in (line.partition(",") for line in lines)}
+            listed = set(codes)
             wanted = _listed(number, int(fold[1:] or 0), split)
             if not lines:
                 found.append((path, "the protocol's list is empty"))
@@ -101,6 +103,13 @@ def list_problems(tree: Tree) -> list[tuple[str, str]]:
                 found.append(
                     (path, f"the protocol's list differs in {len(less) + len(more)} videos, {first}")
                 )
+            else:
+                wrong = [name for name in sorted(listed) if codes[name] != _CODES[int(name[-1])]]
+                if wrong:
+                    told = f"{codes[wrong[0]]} of {wrong[0]}, which is {_CODES[int(wrong[0][-1])]}"
+                    found.append(
+                        (path, f"the protocol's list has other labels of {len(wrong)} videos: {told}")
+                    )
     return found
 
 
