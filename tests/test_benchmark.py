@@ -212,6 +212,7 @@ def test_a_target_that_has_changed_is_scored_again(
     run = copied(outcomes[0].folder, tmp_path / "runs")
     with pytest.raises(RunError, match=r"test videos as they are now.*Delete the folder and train again"):
         evaluate_run(run, changed, progress=False)
+    assert (run / "evaluation.json").is_file()  # a refusal changes nothing
     assert evaluate_run(run, prepared, progress=False)["chosen"] == outcomes[0].result["chosen"]
     desk = Desk(changed, run.parent, progress=False)
     (made,) = run_cells(GRID.cells()[:1], desk)

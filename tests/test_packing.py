@@ -184,7 +184,7 @@ def test_a_joint_pack_is_outdated_when_one_of_its_parts_is_prepared_alone(
     tmp_path: Path, write_video: Write
 ) -> None:
     """As is one whose preparation was killed before it could be discarded; the table of crops is the same."""
-    root, out = tiny.data_set(tmp_path / "data", write_video), tmp_path / "out"
+    root, out = tiny.data_set(tmp_path / "data", write_video), tmp_path / "mycrops"
     config = PrepareConfig(size=16, frames=1, workers=1)
     prepare_jointly({"table": root}, out, config, lambda _: None, progress=False)
     joint = out / "joint"

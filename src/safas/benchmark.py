@@ -48,6 +48,7 @@ from safas.training import (
 )
 
 _KEYS = ["dataset", "video"]
+_EVALUATION = "evaluation.json"
 _TARGET = "target.json"  # in a run's folder: which presentations its scores are of
 
 
@@ -144,11 +145,9 @@ def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result
     with claimed(run_dir):
         if (there := _whole(run_dir, prepared)) is not None:  # whoever had it has finished it
             return there
-        done = run_dir / "evaluation.json"
-        done.unlink(missing_ok=True)  # it would vouch for scores that are about to change
         result = {"about": _about(run_dir, prepared), **evaluate(score_run(run_dir, prepared, progress))}
         # Made safe on disk: weights may be deleted on the strength of it.
-        write_file(done, json.dumps(result, indent=2) + "\n", durable=True)
+        write_file(run_dir / _EVALUATION, json.dumps(result, indent=2) + "\n", durable=True)
         return result
 
 
@@ -163,7 +162,7 @@ def _whole(run_dir: Path, prepared: Path) -> Result | None:
 def _evaluation(run_dir: Path) -> Result | None:
     """What evaluation.json says, unless it is missing or damaged: then it is made again of the scores."""
     try:
-        result: Result = json.loads((run_dir / "evaluation.json").read_text(encoding="utf-8"))
+        result: Result = json.loads((run_dir / _EVALUATION).read_text(encoding="utf-8"))
         return result if {"chosen", "last10", "oracle", "about"} <= set(result) else None
     except (OSError, ValueError, TypeError):
         return None
@@ -247,6 +246,7 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
             where=str(run_dir),
             remedy="Delete the folder and train again.",
         )
+    (run_dir / _EVALUATION).unlink(missing_ok=True)  # it would vouch for scores that are about to change
     write_table(scores, run_dir / "scores.parquet")  # without those of another target, before it is noted
     note = {"digest": _tested(run_dir, prepared).digest}
     write_file(run_dir / _TARGET, json.dumps(note) + "\n")

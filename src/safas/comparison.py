@@ -37,6 +37,7 @@ BoolArray = NDArray[np.bool_]
 REPLICATES = 2000
 LEVEL = 0.95
 
+JUDGED = (*PERSON, "video", "label")  # the columns that tell one presentation, whatever its score
 _AT_ONCE = 4_000_000  # numbers held in one array while replicates are judged
 
 
@@ -284,5 +285,5 @@ def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
 
 def _digest(one: Trial) -> str:
     """What was judged: the presentations of both roles, whatever their scores."""
-    keys = [rows.select("dataset", "video", *PERSON[1:], "label").rows() for rows in (one.dev, one.target)]
+    keys = [rows.select(JUDGED).rows() for rows in (one.dev, one.target)]
     return hashlib.sha256(repr(keys).encode()).hexdigest()

@@ -4,13 +4,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from safas.benchmark import Outcome
-from safas.comparison import REPLICATES, Errors, Trial, errors, trial
+from safas.comparison import JUDGED, REPLICATES, Errors, Trial, errors, trial
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
 from safas.results import Result, method_name
 from safas.table import PERSON, read_table
-
-_JUDGED = [*PERSON, "video", "label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +116,7 @@ def _trial(outcome: Outcome) -> Trial:
 def _check_same_videos(one: tuple[Outcome, Trial], other: tuple[Outcome, Trial]) -> None:
     for (has, rich), (lacks, poor) in ((one, other), (other, one)):
         for there, here in ((rich.dev, poor.dev), (rich.target, poor.target)):
-            missing = there.join(here, on=_JUDGED, how="anti")
+            missing = there.join(here, on=JUDGED, how="anti")
             if not missing.is_empty():
                 raise ProtocolError(
                     f"run {lacks.folder.name} was not judged by video {missing['video'][0]!r}, as run "

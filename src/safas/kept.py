@@ -16,12 +16,13 @@ from filelock import FileLock
 from safas.benchmark import Outcome
 from safas.cell_index import CELLS, cell_row, chosen_scores
 from safas.cells import has_diverged
+from safas.comparison import JUDGED
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
 from safas.grid import Cell
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
-from safas.table import PERSON, Schema, read_table, write_table
+from safas.table import Schema, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
 from safas.training.config import config_from_json
 
@@ -33,7 +34,6 @@ KEPT: Schema = {
 }
 NAMES = _CELLS, _RESULTS, _SCORES = ("cells.csv", "results.jsonl", "scores.parquet")
 _MORE = ("settings", "crops", "precision")  # beyond CELLS
-_JUDGED = [*PERSON, "video", "label"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Kept:
         return all(tuple(row[name] for name in told) in rows for row in made)
 
     def _check_videos(self, run: str, role: str, rows: pl.DataFrame, crops: pl.DataFrame) -> None:
-        scored = self.scores.filter(run=run, role=role).select(_JUDGED)
-        there = rows.join(crops, on=["dataset", "video"], how="semi").select(_JUDGED)
+        scored = self.scores.filter(run=run, role=role).select(JUDGED)
+        there = rows.join(crops, on=["dataset", "video"], how="semi").select(JUDGED)
         if set(scored.iter_rows()) != set(there.iter_rows()):
             raise InputError(
                 f"run {run} was judged by other videos, people or labels than these ({role})",

@@ -229,7 +229,8 @@ def _probe(pixels: UInt8[np.ndarray, "n S S 3"]) -> str:
 def _table_digest(prepared: Path, paths: list[str]) -> str:
     """Of the paths, and of the generation of every folder that they lead to: a joint folder's crops lie elsewhere."""
     digest = hashlib.sha256("\n".join(paths).encode())
-    for folder in sorted({path.partition("crops/")[0] for path in paths}):
+    folders = pl.Series(paths, dtype=pl.String).str.extract(r"^((?:[^/]+/)*?)crops/").unique().drop_nulls()
+    for folder in folders.sort():
         with contextlib.suppress(FileNotFoundError):  # of crops that were not made by `safas prepare`
             digest.update((prepared / folder / GENERATION).read_bytes())
     return digest.hexdigest()

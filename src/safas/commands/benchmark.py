@@ -175,11 +175,8 @@ class Command:
         grid = Grid(protocols_of(said.protocols, samples, said.splits), said.variants, said.trials)
         if self.prepared is not None:
             return self.prepared, samples, grid
-        return (
-            prepare_jointly(data, self.data_out, self.prepare, lambda line: say(console, line)),
-            samples,
-            grid,
-        )
+        joint = prepare_jointly(data, self.data_out, self.prepare, lambda line: say(console, line))
+        return joint, samples, grid
 
     def _read_kept(self, said: GridFile) -> Kept | None:
         if self.kept is None:

@@ -125,7 +125,7 @@ PRESETS: Mapping[str, TrainConfig] = {
 # The weights of four penalties are not the published ones, which are for Adam, whose steps do not grow with the
 # gradient: here the penalty's gradient is about as long as the risk's, four to ten tenths of it, in a run of ERM
 # half-way (benchmarks/penalties.py, on training crops), since much more turns the sign of V-REx's best learned domains.
-# IRMv1 with 10, one and a half times, ran away within ten steps of the onset in all four of the simulated protocols.
+# IRMv1 with 10, one and a half times, ran away soon after the onset in all four of the simulated protocols.
 _DEMO_METHODS: Mapping[str, MethodConfig] = {
     "irm": IrmConfig(penalty_weight=3.0, penalty_epoch=2, rescaled=False),
     "vrex": VRexConfig(penalty_weight=3.0, penalty_epoch=2),
