@@ -25,10 +25,10 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from machine import machine
 from safas.assessment import rates, resampling, uncertainty
-from safas.assessment.assess import EER, Inputs, Settings, assess
+from safas.assessment.assess import EER, Settings, assess
 from safas.assessment.curves import curves
 from safas.assessment.operating import threshold_of
-from safas.assessment.presentations import Presentations
+from safas.assessment.presentations import Inputs, Presentations
 from safas.assessment.reading import read
 from safas.assessment.uncertainty import Bootstrap
 

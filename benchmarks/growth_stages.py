@@ -14,23 +14,24 @@ import torch
 
 from growing import Stage, Work
 from growth_steps import D, objective, projection, step
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
+from safas.assessment.presentations import Inputs
 from safas.assessment.reading import read
 from safas.assessment_page import write_page
 from safas.audit import audit
 from safas.batches import CropStore, Sampler
-from safas.benchmark import evaluate_run
+from safas.benchmark.comparison import errors, trial
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, Task, simulate_person
-from safas.comparison import errors, trial
-from safas.embedding import pca, umap
 from safas.evaluation import RUN_SCORES, evaluate, score_videos
 from safas.export import ExportConfig, export
-from safas.figures import roc
+from safas.figures.embedding import pca, umap
+from safas.figures.scores import roc
 from safas.losses import supervised_contrastive, triplet
 from safas.methods import METHODS
 from safas.prepare import PrepareConfig, prepare
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
+from safas.run_evaluation import evaluate_run
 from safas.table import BOXES, CROPS, SAMPLES, checked_samples, is_live, read_table, write_table
 from safas.training import preset, train
 from safas.training.scoring import alignment, features_of, scores_of, separability

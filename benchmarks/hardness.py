@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from safas.benchmark import Outcome, prepared_samples, protocols_of
-from safas.cells import Desk
-from safas.grid import Grid, plain_variants
-from safas.runner import run_cells
+from safas.benchmark.cells import Desk
+from safas.benchmark.grid import Grid, plain_variants
+from safas.benchmark.runner import run_cells
+from safas.prepared import prepared_samples, protocols_of
+from safas.run_evaluation import Outcome
 
 
 def is_hard(inside: float, outside: float) -> bool:

@@ -27,9 +27,9 @@ from skimage import data
 import safas
 from machine import machine
 from safas.batches import CropStore
-from safas.benchmark import prepared_samples
 from safas.export.graph import quantised, runner, to_onnx
 from safas.model import DomainHeads, ScoringNet, backbone
+from safas.prepared import prepared_samples
 from safas.training import load_scorer
 
 SIZES = ((640, 480), (1920, 1080))

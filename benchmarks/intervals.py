@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from safas.comparison import Errors, Trial, compare, errors, interval
+from safas.benchmark.comparison import Errors, Trial, compare, errors, interval
 from safas.metrics import bootstrap_interval, eer, hter
 from safas.table import is_live
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from safas.batches import Batch, CropStore, Sampler
-from safas.benchmark import prepared_samples
 from safas.methods import CONFIGS, METHODS, Method
 from safas.methods.fishr import FishrConfig
 from safas.model import backbone
+from safas.prepared import prepared_samples
 from safas.protocols import source_data
 from safas.training import preset
 from safas.training.step import make_batch

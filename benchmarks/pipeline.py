@@ -25,8 +25,8 @@ import torch
 from machine import machine
 from safas.augment import AugmentConfig
 from safas.batches import CropStore, Sampler
-from safas.benchmark import prepared_samples
 from safas.packing import pack
+from safas.prepared import prepared_samples
 from safas.protocols import leave_one_out, source_data
 from safas.table import CROPS, SAMPLES, checked, checked_samples, write_table
 from safas.training import TrainConfig

@@ -25,9 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from machine import machine
 from minifasnet import SIDE, minifasnet, relu
 from safas.batches import CropStore
-from safas.benchmark import prepared_samples
 from safas.export.graph import quantised, to_onnx
 from safas.model import ScoringNet
+from safas.prepared import prepared_samples
 from safas.training import load_scorer, validated
 
 PACKAGES = ("safas", "onnxruntime", "torch", "torchvision", "numpy")

@@ -36,10 +36,10 @@ from machine import machine
 from peak import peak
 from plain import Plain, Video
 from safas.batches import CropStore, Sampler
-from safas.benchmark import prepared_samples
 from safas.methods.sa_fas import SaFas
 from safas.model import backbone
 from safas.packing import pack
+from safas.prepared import prepared_samples
 from safas.protocols import leave_one_out, source_data
 from safas.table import CROPS, read_table, write_table
 from safas.training import TrainConfig

@@ -24,8 +24,9 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from safas.batches import Batch, classes_of
-from safas.embedding import affine
-from safas.feature_figures import Plane, judged_in_words, plane_spec
+from safas.figures.embedding import affine
+from safas.figures.planes import Plane, judged_in_words, plane_spec
+from safas.figures.plotting import Figure
 from safas.files import write_file
 from safas.losses import domain_means
 from safas.methods import METHODS, Method, MethodConfig
@@ -34,7 +35,6 @@ from safas.methods.sa_fas import SaFasConfig
 from safas.metrics import auc, eer, hter
 from safas.model import mean_cosine
 from safas.offline import gallery
-from safas.plotting import Figure
 from safas.tables import Table, plain_table, to_markdown
 from safas.training.scoring import alignment, separability
 

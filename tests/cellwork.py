@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safas.cells import Desk
-from safas.grid import Cell, Grid, Variant, cell_of
+from safas.benchmark.cells import Desk
+from safas.benchmark.grid import Cell, Grid, Variant, cell_of
 from safas.methods import CONFIGS
 from safas.protocols import Protocol
 from safas.results import method_name

@@ -84,8 +84,8 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory, write_video: Write) -> Finished:
     """Crops of 32 pixels of ramps that rise or fall, and SA-FAS after the epochs that it needs to tell them."""
     import tiny  # here, so that tests of small things need not wait for torch
-    from safas.benchmark import prepared_samples
     from safas.prepare import PrepareConfig, prepare
+    from safas.prepared import prepared_samples
     from safas.protocols import parse, source_data
     from safas.sources import read_boxes, read_source
     from safas.training import preset, train

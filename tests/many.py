@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 
 import tiny
-from safas.benchmark import Outcome
 from safas.evaluation import evaluate
+from safas.run_evaluation import Outcome
 from safas.table import write_table
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
 from safas.assessment.operating import parse
-from safas.assessment.presentations import COLUMNS, Presentations
+from safas.assessment.presentations import COLUMNS, Inputs, Presentations
 from safas.assessment.risk import Risks
 
 SPECIES = ("print", "replay", "mask")

@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import norm
 
 import reports
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
 from safas.assessment.operating import parse
+from safas.assessment.presentations import Inputs
 from safas.assessment_page import curves, drawings
 from safas.assessment_page.parts import rule_in_words, species_lines
-from safas.plotting import plain
+from safas.figures.plotting import plain
 
 
 def report(**settings: Any) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 import reports
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
 from safas.assessment.operating import parse
-from safas.assessment.presentations import UNNAMED, Presentations
+from safas.assessment.presentations import UNNAMED, Inputs, Presentations
 from safas.assessment_page import render, write_page
 from safas.errors import InputError, MediaError
 from safas.table import CROPS, write_table

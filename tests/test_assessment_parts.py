@@ -9,11 +9,11 @@ import pytest
 
 import reports
 from safas.assessment import rates
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
 from safas.assessment.breakdown import breakdown
 from safas.assessment.failures import with_failures
 from safas.assessment.operating import parse
-from safas.assessment.presentations import UNNAMED
+from safas.assessment.presentations import UNNAMED, Inputs
 from safas.assessment.system import full_system
 from safas.assessment.uncertainty import Bootstrap
 from safas.errors import InputError, TableError

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 import reports
-from safas.assessment.assess import Inputs, Settings
+from safas.assessment.assess import Settings
 from safas.assessment.operating import parse, threshold_of
 from safas.assessment.orientation import turned
-from safas.assessment.presentations import COLUMNS, UNNAMED
+from safas.assessment.presentations import COLUMNS, UNNAMED, Inputs
 from safas.assessment.reading import read, read_dev
 from safas.assessment.scored import scored
 from safas.errors import InputError, SafasError, TableError

@@ -15,8 +15,9 @@ import pytest
 import reports
 import tiny
 from safas import metrics
-from safas.assessment.assess import SCHEMA, Inputs, Settings, assess
+from safas.assessment.assess import SCHEMA, Settings, assess
 from safas.assessment.operating import parse
+from safas.assessment.presentations import Inputs
 from safas.assessment.reading import read
 from safas.assessment.runs import of_run
 from safas.cli import main

@@ -12,10 +12,10 @@ import pytest
 import official
 import toy
 from cellwork import QUICK, benchmark_command
-from safas.cell_index import read_cells
+from safas.benchmark.cell_index import read_cells
+from safas.benchmark.grid_file import read_grid
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
-from safas.grid_file import read_grid
 from safas.metrics import eer, hter
 from safas.protocols import SOURCE_DEV, TARGET
 from safas.table import is_live, read_table

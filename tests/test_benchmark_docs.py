@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_curve
 
-from safas.grid import cell_of
-from safas.grid_file import read_grid
-from safas.kept import read_kept
+from safas.benchmark.grid import cell_of
+from safas.benchmark.grid_file import read_grid
+from safas.benchmark.kept import read_kept
 from safas.protocols import SOURCE_DEV, TARGET, leave_one_out
 from safas.training import run_hash
 

@@ -15,11 +15,12 @@ from filelock import FileLock
 import cellwork
 import toy
 from cellwork import cell, desk
-from safas import benchmark, cells
+from safas import run_evaluation
 from safas.batches import CropStore
-from safas.benchmark import Outcome
-from safas.cells import Elsewhere, Validated, do_cell, do_trial, drop_trial, state
+from safas.benchmark import cells
+from safas.benchmark.cells import Elsewhere, Validated, do_cell, do_trial, drop_trial, state
 from safas.errors import InputError, MediaError
+from safas.run_evaluation import Outcome
 from safas.training import loop, read_records, read_run
 
 
@@ -281,4 +282,4 @@ def test_an_evaluated_cell_is_not_dropped_as_a_trial(done: Outcome, prepared: Pa
     assert isinstance(trial, Validated)
     drop_trial(trial, at)
     assert list(trial.folder.rglob("*.safetensors"))
-    assert benchmark.is_evaluated(trial.folder, prepared)
+    assert run_evaluation.is_evaluated(trial.folder, prepared)

@@ -15,9 +15,9 @@ import pytest
 
 import safas
 import tiny
+from safas.benchmark.pages import NAMES
 from safas.cli import COMMANDS, main
 from safas.exhibits import method_run
-from safas.pages import NAMES
 from safas.training import TrainConfig
 from safas.training.config import PRESETS
 

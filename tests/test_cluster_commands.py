@@ -20,7 +20,7 @@ import pytest
 import tiny
 import toy
 from conftest import Write
-from safas.cell_index import read_cells
+from safas.benchmark.cell_index import read_cells
 from safas.cli import main
 from test_prepare import tree
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import tiny
-from safas.comparison import (
+from safas.benchmark.comparison import (
     Comparison,
     Errors,
     Trial,

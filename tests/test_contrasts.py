@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from safas.comparison import Errors, compare, holm
-from safas.contrasts import contrast_table, protocol_contrast_table, rank_note, rank_table
-from safas.ranks import ranking
+from safas.benchmark.comparison import Errors, compare, holm
+from safas.benchmark.contrasts import contrast_table, protocol_contrast_table, rank_note, rank_table
+from safas.benchmark.ranks import ranking
 from safas.tables import Cell
 
 

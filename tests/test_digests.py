@@ -8,8 +8,8 @@ import pytest
 
 import toy
 from safas import digests
-from safas.benchmark import prepared_samples
 from safas.digests import digest, known_digest
+from safas.prepared import prepared_samples
 from safas.protocols import Protocol, SourceData, source_data
 from safas.training import digest_of, read_crops
 

@@ -15,14 +15,15 @@ import torch
 
 import safas
 from conftest import Finished
-from safas.benchmark import evaluate_run, prepared_samples
 from safas.cli import main
 from safas.distillation import StudentConfig, distill, student_of
 from safas.errors import InputError, ProtocolError
 from safas.export import ExportConfig, export
 from safas.losses import domain_risks
 from safas.methods.distill import Distill, DistillConfig, soft_distance
+from safas.prepared import prepared_samples
 from safas.protocols import parse, source_data
+from safas.run_evaluation import evaluate_run
 from safas.training import (
     TrainConfig,
     load_scorer,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from safas.embedding import FEW, affine, pca, umap
+from safas.figures.embedding import FEW, affine, pca, umap
 
 
 def test_pca_keeps_a_plane_as_it_is() -> None:

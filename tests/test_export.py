@@ -15,7 +15,6 @@ from onnx import numpy_helper
 from conftest import Finished
 from safas.assessment.risk import Risks
 from safas.batches import CropStore
-from safas.benchmark import evaluate_run, prepared_samples
 from safas.bundle import open_bundle
 from safas.cli import main
 from safas.errors import InputError, MetricError, TrainingError
@@ -24,7 +23,9 @@ from safas.export.bundling import heads_of
 from safas.export.fixing import band, calibration, operating_points, presentations
 from safas.export.graph import differences, runner, to_onnx
 from safas.faces import YUNET_SHA256
+from safas.prepared import prepared_samples
 from safas.protocols import parse, source_data
+from safas.run_evaluation import evaluate_run
 from safas.training import load_scorer, preset, train
 
 

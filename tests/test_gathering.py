@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 import many
+from safas.benchmark.gathering import Headcount, gather
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
-from safas.gathering import Headcount, gather
 from safas.table import read_table, write_table
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from safas.benchmark.grid import Grid, Variant, changed, plain_variants
 from safas.errors import InputError, ProtocolError
-from safas.grid import Grid, Variant, changed, plain_variants
 from safas.methods.sa_fas import SaFasConfig
 from safas.protocols import Protocol
 from safas.training import preset

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from safas.benchmark.grid_file import read_grid
 from safas.errors import InputError
-from safas.grid_file import read_grid
 from safas.methods.erm import ErmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.training import preset

@@ -13,15 +13,15 @@ import pytest
 import many
 import toy
 from cellwork import PROTOCOL, QUICK, benchmark_command
-from safas.cell_index import read_cells
-from safas.cells import Desk
+from safas.benchmark.cell_index import read_cells
+from safas.benchmark.cells import Desk
+from safas.benchmark.grid import Cell
+from safas.benchmark.kept import NAMES, read_kept
+from safas.benchmark.pages import as_markdown, compose
+from safas.benchmark.runner import Engine, run_cells
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
-from safas.grid import Cell
-from safas.kept import NAMES, read_kept
-from safas.pages import as_markdown, compose
 from safas.protocols import target_rows
-from safas.runner import Engine, run_cells
 from safas.table import CROPS, SAMPLES, read_table, write_table
 from safas.training.config import PRESETS
 from test_cells import spoil
@@ -152,7 +152,7 @@ def test_killed_at_the_first_cell_the_folder_still_is_one_of_these(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("safas.kept.write_table", killed)
+        broken.setattr("safas.benchmark.kept.write_table", killed)
         assert main([*command, str(tmp_path / "runs"), "--seeds", "0"]) not in (0, 2)
     assert (tmp_path / "kept" / "scores.parquet").is_file()
     assert not (tmp_path / "kept" / "results.jsonl").exists()

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from safas.latex import document, escape, to_latex
+from safas.benchmark.latex import document, escape, to_latex
 from safas.results import Number
 from safas.tables import Cell, Group, Table, grid_table
 

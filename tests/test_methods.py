@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from safas.benchmark.grid import METHODS_COMPARED
 from safas.errors import InputError
-from safas.grid import METHODS_COMPARED
 from safas.losses import supervised_contrastive
 from safas.methods import CONFIGS, METHODS
 from safas.methods.sa_fas import SaFasConfig

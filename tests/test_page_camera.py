@@ -45,11 +45,11 @@ class Film:
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory: pytest.TempPathFactory, yunet_file: Path) -> Film:
     """Some 60 clips of two frames, and ERM after the steps that it needs to tell most of them."""
-    from safas.benchmark import prepared_samples
     from safas.capture.simulate import SimulateConfig, Task, rows_of, simulate_person
     from safas.export import ExportConfig, export
     from safas.parallel import each
     from safas.prepare import PrepareConfig, prepare
+    from safas.prepared import prepared_samples
     from safas.protocols import Protocol, source_data
     from safas.table import write_table
     from safas.training import preset, train

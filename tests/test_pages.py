@@ -6,9 +6,19 @@ import pytest
 from rich.console import Console
 
 import many
-from safas.benchmark import Outcome
-from safas.latex import to_latex
-from safas.pages import NAMES, Page, as_html, as_latex, as_markdown, as_terminal, compose, to_html, write
+from safas.benchmark.latex import to_latex
+from safas.benchmark.pages import (
+    NAMES,
+    Page,
+    as_html,
+    as_latex,
+    as_markdown,
+    as_terminal,
+    compose,
+    to_html,
+    write,
+)
+from safas.run_evaluation import Outcome
 from safas.tables import Cell, Group, Table, to_markdown
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from safas.ranks import critical_difference, ranking
+from safas.benchmark.ranks import critical_difference, ranking
 
 # Demsar 2006, table 5(a): critical values of the two-tailed Nemenyi test for 2 to 10 classifiers.
 Q_05 = (1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164)

@@ -15,16 +15,24 @@ import pytest
 
 import toy
 from cellwork import cell, desk, grid, variant
-from safas import cells, runner
-from safas.benchmark import Outcome
-from safas.cell_index import CELLS, add_cells, read_cells
-from safas.cells import Desk, Elsewhere, Validated, do_cell
+from safas.benchmark import cells, runner
+from safas.benchmark.cell_index import CELLS, add_cells, read_cells
+from safas.benchmark.cells import Desk, Elsewhere, Validated, do_cell
+from safas.benchmark.grid import Cell, Grid
+from safas.benchmark.runner import (
+    CHOICE_RULE,
+    Search,
+    best_trial,
+    chosen_cells,
+    failure_of,
+    run_cells,
+    search,
+)
+from safas.benchmark.standing import searches_table, states_table
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
-from safas.grid import Cell, Grid
 from safas.parallel import each
-from safas.runner import CHOICE_RULE, Search, best_trial, chosen_cells, failure_of, run_cells, search
-from safas.standing import searches_table, states_table
+from safas.run_evaluation import Outcome
 from safas.table import read_table
 from safas.tables import to_markdown
 from test_cells import spoil
@@ -71,8 +79,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from cellwork import cell, desk
-from safas.benchmark import Outcome
-from safas.runner import run_cells
+from safas.run_evaluation import Outcome
+from safas.benchmark.runner import run_cells
 
 cells = [cell(name=str(lr), lr=lr) for lr in (0.01, 0.02, 0.03, 0.04)]
 made = list(run_cells(cells, desk(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from safas.benchmark.search import SPACES, TRAINING, Around, Epoch, Even, Log, LogEpoch, OneOf, drawn
 from safas.methods import CONFIGS, METHODS
 from safas.methods.irm import IrmConfig
-from safas.search import SPACES, TRAINING, Around, Epoch, Even, Log, LogEpoch, OneOf, drawn
 from safas.training import preset
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import many
-from safas.benchmark import Outcome
-from safas.comparison import interval
-from safas.gathering import gather
+from safas.benchmark.comparison import interval
+from safas.benchmark.gathering import gather
+from safas.benchmark.summary import headline_table, sections, summary
 from safas.protocols import LETTERS, protocols_named
 from safas.published import PUBLISHED
-from safas.summary import headline_table, sections, summary
+from safas.run_evaluation import Outcome
 from safas.tables import Cell, Table
 
 

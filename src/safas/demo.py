@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
 from safas.bundle import open_bundle
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
@@ -16,9 +15,11 @@ from safas.errors import MetricError, ProtocolError, SafasError
 from safas.exhibits import NOT_REAL, faces, protocol_runs, versions
 from safas.export import export
 from safas.prepare import PrepareConfig, prepare
+from safas.prepared import prepared_samples, protocols_of
 from safas.protocols import Protocol, source_data
 from safas.report import Provenance, ReportInput, write_report
 from safas.results import method_name, rows
+from safas.run_evaluation import Outcome, evaluate_run, keep_chosen_weights
 from safas.sources import read_boxes, read_source
 from safas.stages import Stages
 from safas.tables import Table, duration, grid_table, plain_table, result_table

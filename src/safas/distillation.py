@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safas.benchmark import prepared_samples
 from safas.methods.distill import DistillConfig
+from safas.prepared import prepared_samples
 from safas.protocols import source_data
 from safas.training import Teacher, TrainConfig, read_teacher, train
 

@@ -10,7 +10,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from safas import __version__
-from safas.plotting import Figure
+from safas.figures.plotting import Figure
 from safas.tables import Table
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from scipy.special import logit
 
-from safas import feature_figures, figures, training_figures
-from safas.embedding import affine, pca, umap
-from safas.feature_figures import Plane
-from safas.figures import Bar, Panel
+from safas.figures import learning, planes, scores
+from safas.figures.embedding import affine, pca, umap
+from safas.figures.planes import Plane
+from safas.figures.plotting import Figure, Record, domain_colours
+from safas.figures.scores import Bar, Panel
 from safas.files import write_file
 from safas.offline import page
-from safas.plotting import Figure, Record, domain_colours
 from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
 from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
@@ -136,15 +136,15 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
     section: dict[str, Any] = {
         "key": key,
         "title": runs.name,
-        "glance": figures.at_a_glance(f"{key}-glance", runs.target, [_bar(run) for run in runs.methods]),
+        "glance": scores.at_a_glance(f"{key}-glance", runs.target, [_bar(run) for run in runs.methods]),
         "table": _result_table(runs, simulated=bool(content.simulated)),
         "rules": _rules(runs),
-        "roc": figures.roc(f"{key}-roc", runs.target, {run.method: _curve(run) for run in runs.methods}),
-        "species": figures.by_species(
+        "roc": scores.roc(f"{key}-roc", runs.target, {run.method: _curve(run) for run in runs.methods}),
+        "species": scores.by_species(
             f"{key}-species", runs.target, {run.method: _wrong(run.result["chosen"]) for run in runs.methods}
         ),
         "histograms": [
-            figures.histograms(f"{key}-scores-{i}", run.method, _panels(run))
+            scores.histograms(f"{key}-scores-{i}", run.method, _panels(run))
             for i, run in enumerate(runs.methods)
         ],
         "embeddings": [
@@ -163,20 +163,20 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
 
 def _training(key: str, runs: ProtocolRuns) -> list[Figure]:
     histories = {run.method: run.records for run in runs.methods}
-    measured = {run.method: training_figures.with_aucs(run.records, run.scores) for run in runs.methods}
+    measured = {run.method: learning.with_aucs(run.records, run.scores) for run in runs.methods}
     chosen = {run.method: int(run.result["chosen"]["epoch"]) for run in runs.methods}
     colours = domain_colours([*runs.sources, runs.target])
     sources = {domain: colours[domain] for domain in runs.sources}
     heads = (
-        training_figures.heads(f"{key}-heads-{i}", run.method, run.records, sources)
+        learning.heads(f"{key}-heads-{i}", run.method, run.records, sources)
         for i, run in enumerate(runs.methods)
     )
     return [
-        training_figures.training(f"{key}-training", histories),
-        training_figures.separability(f"{key}-separability", histories),
+        learning.training(f"{key}-training", histories),
+        learning.separability(f"{key}-separability", histories),
         *(
-            training_figures.against_auc(f"{key}-{quantity}-auc", quantity, measured, runs.target, chosen)
-            for quantity in training_figures.MEANINGS
+            learning.against_auc(f"{key}-{quantity}-auc", quantity, measured, runs.target, chosen)
+            for quantity in learning.MEANINGS
         ),
         *(figure for figure in heads if figure is not None),
     ]
@@ -250,11 +250,11 @@ def _embeddings(key: str, run: MethodRun, features: Features, seed: int) -> list
     points = umap(features.values, seed)
     if points is not None:
         plane = Plane(points, features.table, threshold)
-        drawn.append(feature_figures.neighbourhoods(f"{key}-umap", run.method, plane))
+        drawn.append(planes.neighbourhoods(f"{key}-umap", run.method, plane))
     points, kept = pca(features.values, decision)
     heads = {domain: affine(points, logits) for domain, logits in features.heads.items()}
     plane = Plane(points, features.table, threshold, affine(points, decision), heads)
-    return [*drawn, feature_figures.cut(f"{key}-pca", run.method, plane, kept)]
+    return [*drawn, planes.cut(f"{key}-pca", run.method, plane, kept)]
 
 
 def _result_table(runs: ProtocolRuns, *, simulated: bool) -> Table:

@@ -13,7 +13,7 @@ from safas.assessment.comparison import System, compare
 from safas.assessment.curves import curves, histograms
 from safas.assessment.intervals import Cell, cell
 from safas.assessment.operating import OperatingPoint, threshold_of
-from safas.assessment.presentations import Presentations
+from safas.assessment.presentations import Inputs, Presentations
 from safas.assessment.reliability import calibrated
 from safas.assessment.resampling import Counted
 from safas.assessment.risk import Risks, decision, own_live
@@ -57,17 +57,6 @@ class Chosen:
     value: float
     chosen_on: str
     oracle: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """The files of a report; only `test` is needed."""
-
-    test: Presentations
-    dev: Presentations | None = None
-    own_live: Presentations | None = None
-    against: Presentations | None = None
-    against_dev: Presentations | None = None
 
 
 def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str = "") -> Json:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from safas.assessment.assess import Inputs, Settings
+from safas.assessment.assess import Settings
 from safas.assessment.calibration import are_probabilities
 from safas.assessment.notes import NOTE, Note
-from safas.assessment.presentations import Presentations
+from safas.assessment.presentations import Inputs, Presentations
 
 
 def turned(inputs: Inputs, settings: Settings) -> tuple[Inputs, Settings]:

@@ -70,3 +70,14 @@ class Presentations:
 def known(table: pl.DataFrame) -> bool:
     """Whether every presentation's person is known."""
     return len(table) > 0 and table["person"].null_count() == 0
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The files of a report; only `test` is needed."""
+
+    test: Presentations
+    dev: Presentations | None = None
+    own_live: Presentations | None = None
+    against: Presentations | None = None
+    against_dev: Presentations | None = None

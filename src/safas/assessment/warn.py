@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,18 +11,15 @@ from safas.assessment import resampling
 from safas.assessment.calibration import are_probabilities
 from safas.assessment.intervals import LEVEL
 from safas.assessment.notes import ALARM, NOTE, WARNING, Note
-from safas.assessment.presentations import UNNAMED, Presentations, known
+from safas.assessment.presentations import UNNAMED, Inputs, Presentations, known
 from safas.assessment.rates import auc_or_none
 from safas.assessment.uncertainty import interval
-
-if TYPE_CHECKING:
-    from safas.assessment.assess import Inputs
 
 Json = dict[str, Any]
 _ORDER = (ALARM, WARNING, NOTE)
 
 
-def all_notes(inputs: "Inputs", report: Json) -> list[Note]:
+def all_notes(inputs: Inputs, report: Json) -> list[Note]:
     """What reading the files brought up and what the numbers show, the loudest first."""
     files = [inputs.test, inputs.dev, inputs.own_live, inputs.against, inputs.against_dev]
     read = [note for file in files if file is not None for note in file.notes]
@@ -74,7 +71,7 @@ def _reversed_by_chance(table: pl.DataFrame) -> float:
     return 1 / math.comb(lives + attacks, lives)
 
 
-def _direction(inputs: "Inputs") -> Iterator[Note]:
+def _direction(inputs: Inputs) -> Iterator[Note]:
     dev = inputs.dev if inputs.dev is not None and inputs.dev.scored.complete else None
     for file in (dev or inputs.test, inputs.against):
         note = None if file is None else reversed_direction(file)
@@ -82,7 +79,7 @@ def _direction(inputs: "Inputs") -> Iterator[Note]:
             yield note
 
 
-def _lost(inputs: "Inputs") -> Iterator[Note]:
+def _lost(inputs: Inputs) -> Iterator[Note]:
     table = inputs.test.table
     names = table.filter(pl.col("label") == "spoof")["attack"].unique().to_list()
     if names == [UNNAMED]:
@@ -107,7 +104,7 @@ def _lost(inputs: "Inputs") -> Iterator[Note]:
         yield Note(NOTE, "no-domain", "No `domain`: nothing is told apart by camera or place.")
 
 
-def _unseen(inputs: "Inputs") -> Iterator[Note]:
+def _unseen(inputs: Inputs) -> Iterator[Note]:
     if inputs.dev is None or UNNAMED in (*inputs.dev.scored.species, *inputs.test.scored.species):
         return
     new = sorted(set(inputs.test.scored.species) - set(inputs.dev.scored.species))
@@ -119,7 +116,7 @@ def _unseen(inputs: "Inputs") -> Iterator[Note]:
         )
 
 
-def _people(inputs: "Inputs") -> Iterator[Note]:
+def _people(inputs: Inputs) -> Iterator[Note]:
     if inputs.dev is None or not (known(inputs.test.table) and known(inputs.dev.table)):
         return
     both = set(inputs.test.table["person"]) & set(inputs.dev.table["person"])
@@ -132,7 +129,7 @@ def _people(inputs: "Inputs") -> Iterator[Note]:
         )
 
 
-def _numbers(inputs: "Inputs", report: Json) -> Iterator[Note]:
+def _numbers(inputs: Inputs, report: Json) -> Iterator[Note]:
     if report["threshold"]["oracle"]:
         yield Note(
             WARNING,

@@ -9,8 +9,19 @@ from scipy.special import ndtri
 
 from safas.assessment.lines import percent
 from safas.assessment_page.parts import Json, rule_in_words, score_axis, species_lines, thresholds
-from safas.histograms import legend_of
-from safas.plotting import Figure, Spec, axis, dots, layout_of, line, percents, plain, rounded, upright
+from safas.figures.histograms import legend_of
+from safas.figures.plotting import (
+    Figure,
+    Spec,
+    axis,
+    dots,
+    layout_of,
+    line,
+    percents,
+    plain,
+    rounded,
+    upright,
+)
 
 # labels of normal-deviate axes, in percent
 _TICKS = (0.001, 0.01, 0.1, 0.5, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99.5, 99.9, 99.99, 99.999)

@@ -6,8 +6,8 @@ from typing import Any
 from safas.assessment.lines import percent, span
 from safas.assessment_page.parts import Json, drawn_unit, rows_axis, score_axis, species_lines, thresholds
 from safas.assessment_page.tables import by_rate
-from safas.histograms import Bars, mirrored
-from safas.plotting import Figure, Spec, axis, dots, layout_of, line, percents, plain, rounded
+from safas.figures.histograms import Bars, mirrored
+from safas.figures.plotting import Figure, Spec, axis, dots, layout_of, line, percents, plain, rounded
 
 _MOST_PANELS = 12  # of one figure of histograms
 _TRACES = 8  # domains in one reliability diagram

@@ -13,9 +13,9 @@ from safas.assessment import lines
 from safas.assessment_page import curves, drawings, systems, tables
 from safas.assessment_page.glossary import GLOSSARY
 from safas.assessment_page.parts import Json, drawn_unit, rule_in_words
+from safas.figures.plotting import Figure
 from safas.files import write_file
 from safas.offline import page
-from safas.plotting import Figure
 from safas.tables import Table, plain_table
 from safas.thumbnails import jpeg_uri, middle_crops, read_crop
 

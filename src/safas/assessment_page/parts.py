@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from safas.plotting import Spec, domain_colour, plain
+from safas.figures.plotting import Spec, domain_colour, plain
 
 Json = Mapping[str, Any]
 

@@ -10,24 +10,13 @@ import polars as pl
 import tyro
 from rich.console import Console
 
-from safas.benchmark import Outcome, is_simulated, prepared_samples, protocols_of
-from safas.cell_index import add_cells, chosen_scores
-from safas.cells import Desk, Elsewhere, has_diverged, protocol_digest
-from safas.cluster import each_on_ray
-from safas.commands.common import output, say
-from safas.errors import InputError
-from safas.files import write_file
-from safas.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
-from safas.grid_file import GridFile, read_grid
-from safas.joint import prepare_jointly
-from safas.kept import Kept, keep, read_kept
-from safas.methods import METHODS
-from safas.model import backbone
-from safas.pages import as_terminal, compose, write
-from safas.parallel import cores, each
-from safas.prepare import PrepareConfig
-from safas.results import rows
-from safas.runner import (
+from safas.benchmark.cell_index import add_cells, chosen_scores
+from safas.benchmark.cells import Desk, Elsewhere, has_diverged, protocol_digest
+from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
+from safas.benchmark.grid_file import GridFile, read_grid
+from safas.benchmark.kept import Kept, keep, read_kept
+from safas.benchmark.pages import as_terminal, compose, write
+from safas.benchmark.runner import (
     Engine,
     Search,
     chosen_cells,
@@ -36,9 +25,21 @@ from safas.runner import (
     run_cells,
     search,
 )
+from safas.benchmark.standing import searches_table, states_table
+from safas.benchmark.summary import Section
+from safas.cluster import each_on_ray
+from safas.commands.common import output, say
+from safas.errors import InputError
+from safas.files import write_file
+from safas.joint import prepare_jointly
+from safas.methods import METHODS
+from safas.model import backbone
+from safas.parallel import cores, each
+from safas.prepare import PrepareConfig
+from safas.prepared import is_simulated, prepared_samples, protocols_of
+from safas.results import rows
+from safas.run_evaluation import Outcome
 from safas.sources import read_source
-from safas.standing import searches_table, states_table
-from safas.summary import Section
 from safas.table import CROPS, SAMPLES, read_table, write_table
 from safas.tables import to_rich
 

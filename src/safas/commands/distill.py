@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from safas.benchmark import is_simulated, prepared_samples
 from safas.commands.common import output, say
 from safas.distillation import StudentConfig, distill
+from safas.prepared import is_simulated, prepared_samples
 from safas.training import validated
 
 

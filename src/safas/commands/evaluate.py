@@ -6,11 +6,12 @@ from pathlib import Path
 
 import tyro
 
-from safas.benchmark import evaluate_run, is_simulated, prepared_samples, unscored_epochs, validation_crops
 from safas.commands.common import output, say
 from safas.exhibits import run_page
+from safas.prepared import is_simulated, prepared_samples
 from safas.report import write_report
 from safas.results import method_name, rows
+from safas.run_evaluation import evaluate_run, unscored_epochs, validation_crops
 from safas.tables import result_table, to_markdown, to_rich
 
 

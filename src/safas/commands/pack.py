@@ -7,9 +7,9 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from safas.benchmark import prepared_samples
 from safas.commands.common import output, say
 from safas.packing import pack
+from safas.prepared import prepared_samples
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import tyro
 from rich.console import Console
 
 from safas.assessment import lines
-from safas.assessment.assess import Inputs, Settings, assess
+from safas.assessment.assess import Settings, assess
 from safas.assessment.failures import with_failures
 from safas.assessment.operating import parse
 from safas.assessment.orientation import turned
+from safas.assessment.presentations import Inputs
 from safas.assessment.reading import read, read_dev
 from safas.assessment.risk import Risks
 from safas.assessment_page import write_page

@@ -9,9 +9,9 @@ from typing import Annotated
 import polars as pl
 import tyro
 
-from safas.benchmark import is_simulated, prepared_samples, protocols_of
 from safas.commands.common import output, say
 from safas.methods import METHODS
+from safas.prepared import is_simulated, prepared_samples, protocols_of
 from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
 from safas.training.joining import is_started_together, joined, run_together

@@ -10,12 +10,13 @@ import polars as pl
 import torch
 
 from safas.batches import CropStore
-from safas.benchmark import evaluate_run, is_simulated, prepared_samples, validation_crops
 from safas.bundle import Training
 from safas.errors import InputError
 from safas.model import ScoringNet
+from safas.prepared import is_simulated, prepared_samples
 from safas.protocols import EPOCH_RULE, Protocol, source_data
 from safas.results import method_name
+from safas.run_evaluation import evaluate_run, validation_crops
 from safas.table import PERSON
 from safas.training import load_scorer, read_run
 

@@ -14,19 +14,13 @@ from typing import Literal, TypeVar
 import torch
 from filelock import Timeout
 
-from safas.benchmark import (
-    Outcome,
-    evaluate_run,
-    is_evaluated,
-    keep_chosen_weights,
-    prepared_samples,
-    unscored_epochs,
-)
+from safas.benchmark.grid import Cell
 from safas.digests import digest, known_digest
 from safas.errors import DivergenceError, InputError, RunError, TrainingError
 from safas.files import write_file
-from safas.grid import Cell
+from safas.prepared import prepared_samples
 from safas.protocols import DevRecord, Protocol, SourceData, select_epoch, source_data
+from safas.run_evaluation import Outcome, evaluate_run, is_evaluated, keep_chosen_weights, unscored_epochs
 from safas.training import (
     candidate_epochs,
     drop_checkpoint,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safas.benchmark import Outcome
-from safas.comparison import Errors, interval
-from safas.contrasts import ByProtocol, contrast_table, protocol_contrast_table, rank_table
-from safas.gathering import Gathered, Runs, gather
+from safas.benchmark.comparison import Errors, interval
+from safas.benchmark.contrasts import ByProtocol, contrast_table, protocol_contrast_table, rank_table
+from safas.benchmark.gathering import Gathered, Runs, gather
 from safas.protocols import OULU
 from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, Published
 from safas.results import PICKS, Number, Row, method_name, over_seeds, protocol_titles, spelled_out
+from safas.run_evaluation import Outcome
 from safas.table import LABELS
 from safas.tables import Cell, Group, Table, grid_table, plain_table, result_table
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from safas.benchmark import Outcome
-from safas.comparison import JUDGED, REPLICATES, Errors, Trial, errors, trial
+from safas.benchmark.comparison import JUDGED, REPLICATES, Errors, Trial, errors, trial
 from safas.errors import InputError, ProtocolError
 from safas.evaluation import RUN_SCORES
 from safas.results import Result, method_name
+from safas.run_evaluation import Outcome
 from safas.table import PERSON, read_table
 
 

@@ -9,13 +9,14 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
-from safas import latex, offline
-from safas.benchmark import Outcome
-from safas.comparison import REPLICATES
+from safas import offline
+from safas.benchmark import latex
+from safas.benchmark.comparison import REPLICATES
+from safas.benchmark.gathering import Gathered, gather
+from safas.benchmark.summary import Section, sections
 from safas.files import write_file
-from safas.gathering import Gathered, gather
 from safas.results import rows
-from safas.summary import Section, sections
+from safas.run_evaluation import Outcome
 from safas.tables import Table, to_markdown, to_rich
 
 NOT_REAL = "Simulated faces: no evidence about real cameras, and not to be set beside published tables."
@@ -46,7 +47,7 @@ def compose(
 ) -> Page:
     """The page of all outcomes; `seed` and `replicates` are the bootstrap's.
 
-    Raises what `safas.gathering.gather` raises.
+    Raises what `safas.benchmark.gathering.gather` raises.
     """
     of = gather(outcomes, replicates=replicates, seed=seed)
     results = [

@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 import tiny
-from safas.embedding import Affine
-from safas.feature_figures import Plane, cut, neighbourhoods, plane_spec
+from safas.figures.embedding import Affine
+from safas.figures.planes import Plane, cut, neighbourhoods, plane_spec
 
 POINTS = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
 TABLE = pl.DataFrame(

@@ -13,8 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from safas.augment import AugmentConfig
+from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Variant
 from safas.errors import InputError
-from safas.grid import METHODS_COMPARED, SEEDS, Variant
 from safas.methods import CONFIGS
 from safas.results import method_name
 from safas.training import TrainConfig, preset

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from safas import metrics
-from safas.histograms import Bars, mirrored
-from safas.plotting import (
+from safas.figures.histograms import Bars, mirrored
+from safas.figures.plotting import (
     Figure,
     Spec,
     axis,

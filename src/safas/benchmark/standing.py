@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from safas.benchmark import Outcome
-from safas.cells import Desk, State, Validated, do_trial, state
-from safas.grid import Cell, Grid, changed
-from safas.runner import CHOICE_RULE, Search, best_trial, chosen_cells, trial_cells
-from safas.search import SEED, drawn
+from safas.benchmark.cells import Desk, State, Validated, do_trial, state
+from safas.benchmark.grid import Cell, Grid, changed
+from safas.benchmark.runner import CHOICE_RULE, Search, best_trial, chosen_cells, trial_cells
+from safas.benchmark.search import SEED, drawn
+from safas.run_evaluation import Outcome
 from safas.tables import Table, plain_table
 
 _ENDED = ("trained", "done", "failed")

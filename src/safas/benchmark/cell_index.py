@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock
 
-from safas.benchmark import Outcome
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
+from safas.run_evaluation import Outcome
 from safas.table import Schema, read_table
 
 CELLS: Schema = {

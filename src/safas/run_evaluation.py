@@ -1,4 +1,4 @@
-"""A trained run -> its scores -> its evaluation; what a benchmark is given, and what it makes of one cell.
+"""A trained run -> its scores -> its evaluation.
 
 Training sees source rows only; the target is scored here, afterwards, and nothing that is chosen looks at it except
 in the rows marked oracle.
@@ -6,7 +6,7 @@ in the rows marked oracle.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,22 +18,21 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.batches import CropStore
-from safas.errors import InputError, ProtocolError, RunError, TableError
+from safas.errors import InputError, RunError, TableError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
+from safas.prepared import prepared_samples
 from safas.protocols import (
     SOURCE_DEV,
     SOURCE_TEST,
     TARGET,
     Protocol,
     inside_rows,
-    leave_one_out,
-    protocols_named,
     source_data,
     target_rows,
 )
 from safas.results import Result, method_name
-from safas.table import CROPS, LABELS, SAMPLES, checked, checked_samples, read_table, write_table
+from safas.table import CROPS, LABELS, checked, read_table, write_table
 from safas.training import (
     candidate_epochs,
     claimed,
@@ -76,45 +75,6 @@ class Outcome:
     def title(self) -> str:
         """What is printed above its numbers."""
         return self.name or method_name(self.method)
-
-
-def prepared_samples(prepared: Path) -> pl.DataFrame:
-    """The sample table of a prepared folder. Raises InputError when it is none."""
-    path = prepared / "samples.parquet"
-    if not path.is_file():
-        what = "not a prepared folder" if prepared.is_dir() else "no such folder"
-        raise InputError(what, where=str(prepared), remedy="Make one with `safas prepare`.")
-    return checked_samples(read_table(path, SAMPLES), str(path))
-
-
-def is_simulated(samples: pl.DataFrame) -> bool:
-    """Whether any row comes from `safas simulate`; what is printed of it must say so."""
-    return bool((samples["dataset"] == "simulated").any())
-
-
-def protocols_of(
-    names: Sequence[str], samples: pl.DataFrame, splits: str = "official"
-) -> tuple[Protocol, ...]:
-    """The named protocols (`safas.protocols.protocols_named`), checked against the samples.
-
-    None named: each domain left out in turn.
-    """
-    domains = samples["domain"].unique().sort().to_list()
-    protocols = [protocol for name in names for protocol in protocols_named(name, domains, splits)]
-    protocols = protocols or leave_one_out(domains, splits)
-    known = set()
-    for protocol in protocols:  # a slip in the last one must not come to light after hours
-        source_data(protocol, samples)
-        target_rows(protocol, samples)
-        same = (frozenset(protocol.sources), protocol.target, protocol.splits)
-        if same in known:
-            raise ProtocolError(
-                "stands there twice",
-                where=protocol.name,
-                remedy="Name every protocol once, its sources in any order.",
-            )
-        known.add(same)
-    return tuple(protocols)
 
 
 def keep_chosen_weights(run_dir: Path, result: Result) -> None:

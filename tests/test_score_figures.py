@@ -1,8 +1,8 @@
 import numpy as np
 
 import tiny
-from safas import figures
-from safas.figures import Bar, Panel
+from safas.figures import scores as figures
+from safas.figures.scores import Bar, Panel
 
 
 def test_roc_passes_through_the_corners_and_the_dot_is_the_threshold() -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import spearmanr
 
-from safas.metrics import auc
-from safas.plotting import (
+from safas.figures.plotting import (
     Figure,
     Histories,
     Record,
@@ -23,6 +22,7 @@ from safas.plotting import (
     rounded,
     stacked,
 )
+from safas.metrics import auc
 from safas.protocols import SOURCE_DEV, TARGET
 from safas.table import is_live
 

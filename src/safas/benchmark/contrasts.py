@@ -5,8 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
-from safas.comparison import Comparison, Errors, compare, holm
-from safas.ranks import Ranking, ranking
+from safas.benchmark.comparison import Comparison, Errors, compare, holm
+from safas.benchmark.ranks import Ranking, ranking
 from safas.results import protocol_titles
 from safas.tables import Cell, Group, Table
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from safas.plotting import Spec, axis, blank_axis, layout_of, line, note, percents, rounded, upright
+from safas.figures.plotting import Spec, axis, blank_axis, layout_of, line, note, percents, rounded, upright
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # of thresholds, in the order in which a panel names them
 

@@ -8,17 +8,18 @@ import pytest
 
 import toy
 from cellwork import PROTOCOL, QUICK
-from safas import benchmark
-from safas.benchmark import Outcome, evaluate_run, keep_chosen_weights, prepared_samples, protocols_of
-from safas.cells import Desk
+from safas import run_evaluation
+from safas.benchmark.cells import Desk
+from safas.benchmark.gathering import gather
+from safas.benchmark.grid import Grid, plain_variants
+from safas.benchmark.runner import run_cells
 from safas.cli import main
 from safas.errors import InputError, ProtocolError, RunError, TrainingError
 from safas.evaluation import RUN_SCORES, evaluate
-from safas.gathering import gather
-from safas.grid import Grid, plain_variants
 from safas.methods.fishr import FishrConfig
+from safas.prepared import prepared_samples, protocols_of
 from safas.protocols import Protocol, SourceData, source_data
-from safas.runner import run_cells
+from safas.run_evaluation import Outcome, evaluate_run, keep_chosen_weights
 from safas.table import read_table, write_table
 from safas.training import (
     candidate_epochs,
@@ -85,7 +86,7 @@ def test_finished_cells_are_not_done_again(
 ) -> None:
     files = [f for o in outcomes for f in o.folder.rglob("*") if f.is_file()]
     before = [f.stat().st_mtime_ns for f in files]
-    monkeypatch.setattr(benchmark, "score_run", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(run_evaluation, "score_run", lambda *_: pytest.fail("scored again"))
     desk = Desk(prepared, outcomes[0].folder.parent, progress=False)
     again = list(run_cells(GRID.cells(), desk))
     assert [o.result for o in again if isinstance(o, Outcome)] == [

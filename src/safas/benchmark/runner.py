@@ -12,13 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from safas.benchmark import Outcome
-from safas.cell_index import add_cells
-from safas.cells import Desk, Elsewhere, Validated, do_cell, do_trial, drop_trial
+from safas.benchmark.cell_index import add_cells
+from safas.benchmark.cells import Desk, Elsewhere, Validated, do_cell, do_trial, drop_trial
+from safas.benchmark.grid import Cell, Grid, Variant, cell_of, changed
+from safas.benchmark.search import SEED, drawn
 from safas.files import write_file
-from safas.grid import Cell, Grid, Variant, cell_of, changed
 from safas.protocols import Protocol
-from safas.search import SEED, drawn
+from safas.run_evaluation import Outcome
 
 Engine = Callable[[Callable[[Cell], Any], Sequence[Cell]], Iterator[Any]]
 

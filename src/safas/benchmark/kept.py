@@ -13,15 +13,15 @@ from typing import Any
 import polars as pl
 from filelock import FileLock
 
-from safas.benchmark import Outcome
-from safas.cell_index import CELLS, cell_row, chosen_scores
-from safas.cells import has_diverged
-from safas.comparison import JUDGED
+from safas.benchmark.cell_index import CELLS, cell_row, chosen_scores
+from safas.benchmark.cells import has_diverged
+from safas.benchmark.comparison import JUDGED
+from safas.benchmark.grid import Cell
 from safas.errors import InputError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
-from safas.grid import Cell
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
+from safas.run_evaluation import Outcome
 from safas.table import Schema, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
 from safas.training.config import config_from_json

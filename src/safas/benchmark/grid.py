@@ -39,8 +39,8 @@ class Cell:
 class Grid:
     """Every protocol with every variant and each of its seeds.
 
-    `trials` > 1: so many settings of each variant are tried on each protocol (`safas.search`), the first being its
-    own, and the one that is best on source validation is run with all seeds.
+    `trials` > 1: so many settings of each variant are tried on each protocol (`safas.benchmark.search`), the first
+    being its own, and the one that is best on source validation is run with all seeds.
 
     Raises InputError when there is nothing to run, or two variants share their name or their settings; ProtocolError
     when a method is given fewer source domains than it needs.

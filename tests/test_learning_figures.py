@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import tiny
-from safas import training_figures
+from safas.figures import learning
 from safas.table import is_live
 
 COLOURS = {"north": "--domain-0", "south": "--domain-1"}
@@ -16,11 +16,11 @@ def epochs(separability: list[float], unseen: list[float], source: list[float]) 
 
 
 def test_heads_are_drawn_only_where_there_are_some() -> None:
-    assert training_figures.heads("k", "ERM", tiny.records(heads=False), COLOURS) is None
+    assert learning.heads("k", "ERM", tiny.records(heads=False), COLOURS) is None
 
 
 def test_cosine_norms_and_biases_against_step() -> None:
-    drawn = training_figures.heads("k", "SA-FAS", tiny.records(), COLOURS)
+    drawn = learning.heads("k", "SA-FAS", tiny.records(), COLOURS)
     assert drawn is not None
     cosine, *norms_and_biases = drawn.spec["data"]
     assert (cosine["x"][:2], cosine["y"][:2]) == ([0, 1], [0, 0.5])
@@ -32,7 +32,7 @@ def test_cosine_norms_and_biases_against_step() -> None:
 
 def test_records_of_before_the_biases_show_their_spread() -> None:
     old = [{k: v for k, v in r.items() if k not in ("head_biases", "head_norms")} for r in tiny.records()]
-    drawn = training_figures.heads("k", "SA-FAS", old, COLOURS)
+    drawn = learning.heads("k", "SA-FAS", old, COLOURS)
     assert drawn is not None
     cosine, spread = drawn.spec["data"]
     assert (spread["yaxis"], spread["y"][:2]) == ("y2", [0.1, 0.05])
@@ -46,7 +46,7 @@ def test_a_head_without_a_domain_is_drawn_too() -> None:
         for r in tiny.records()
         if "loss" in r
     ]
-    drawn = training_figures.heads("k", "SA-FAS", records, COLOURS)
+    drawn = learning.heads("k", "SA-FAS", records, COLOURS)
     assert drawn is not None
     norms = [t for t in drawn.spec["data"] if t["yaxis"] == "y2"]
     assert [(t["name"], t["y"][0]) for t in norms] == [("north", 1), ("south", 2), ("no domain 1", 3)]
@@ -54,7 +54,7 @@ def test_a_head_without_a_domain_is_drawn_too() -> None:
 
 def test_training_shows_the_mean_loss_of_an_epoch() -> None:
     """The loss of step s is 2 / (s + 1): the first four have the mean (2 + 1 + 2/3 + 1/2) / 4 = 1.0417."""
-    error, loss = training_figures.training("k", {"ERM": tiny.records()}).spec["data"]
+    error, loss = learning.training("k", {"ERM": tiny.records()}).spec["data"]
     assert error["y"] == [0.3, 0.15, 0.1]
     assert loss["x"] == [0, 1, 2]
     assert loss["y"][0] == pytest.approx(1.0417)
@@ -63,7 +63,7 @@ def test_training_shows_the_mean_loss_of_an_epoch() -> None:
 def test_aucs_are_those_of_the_score_table() -> None:
     """scikit-learn computes them again; the records keep what they say."""
     scores = tiny.run_scores(shift=1.0)
-    rows = training_figures.with_aucs(tiny.records(), scores)
+    rows = learning.with_aucs(tiny.records(), scores)
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     assert [row["separability"] for row in rows] == [0.5, 0.6, 0.7]
     for row in rows:
@@ -74,16 +74,16 @@ def test_aucs_are_those_of_the_score_table() -> None:
 
 
 def test_an_epoch_that_was_not_scored_is_a_gap() -> None:
-    rows = training_figures.with_aucs(tiny.records(epochs=4), tiny.run_scores())
+    rows = learning.with_aucs(tiny.records(epochs=4), tiny.run_scores())
     assert rows[3]["unseen_auc"] is None
-    figure = training_figures.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 3})
+    figure = learning.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 3})
     assert [len(t["x"]) for t in figure.spec["data"] if t.get("mode") == "lines+markers"] == [3, 3]
 
 
 def test_rank_correlations_by_hand() -> None:
     """Ranks 1 2 3 4 against 2 1 4 3: 1 - 6 (1 + 1 + 1 + 1) / (4 (16 - 1)) = 0.6; against 4 3 2 1: -1."""
     rows = epochs([0.1, 0.2, 0.3, 0.4], [0.6, 0.5, 0.8, 0.7], [0.9, 0.8, 0.7, 0.6])
-    figure = training_figures.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 2})
+    figure = learning.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 2})
     assert "ERM +0.60 with the unseen domain, −1.00 with source validation" in figure.caption
     assert "oracle" in figure.caption
     assert "ERM at the end: separability 0.400, AUC 70.0 % the unseen domain and 60.0 % source" in figure.alt
@@ -91,25 +91,25 @@ def test_rank_correlations_by_hand() -> None:
 
 def test_the_chosen_epoch_has_a_ring() -> None:
     rows = epochs([0.1, 0.2, 0.3], [0.6, 0.5, 0.8], [0.9, 0.8, 0.7])
-    figure = training_figures.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 1})
+    figure = learning.against_auc("k", "separability", {"ERM": rows}, "west", {"ERM": 1})
     rings = [(t["x"], t["y"]) for t in figure.spec["data"] if t["name"] == "chosen"]
     assert rings == [([0.2], [80]), ([0.2], [50])]
 
 
 def test_a_quantity_that_stays_has_no_rank_correlation() -> None:
     rows = epochs([0.2, 0.2, 0.2], [0.6, 0.5, 0.8], [0.9, 0.8, 0.7])
-    figure = training_figures.against_auc("k", "separability", {"ERM": rows}, "west", {})
+    figure = learning.against_auc("k", "separability", {"ERM": rows}, "west", {})
     assert "not defined with the unseen domain" in figure.alt
 
 
 def test_colours_are_css_variables() -> None:
-    drawn = training_figures.heads("k", "SA-FAS", tiny.records(), COLOURS)
+    drawn = learning.heads("k", "SA-FAS", tiny.records(), COLOURS)
     assert drawn is not None
     rows = epochs([0.1, 0.2, 0.3], [0.6, 0.5, 0.8], [0.9, 0.8, 0.7])
     specs = [
         drawn.spec,
-        training_figures.separability("k", {"ERM": tiny.records()}).spec,
-        training_figures.against_auc("k", "separability", {"ERM": rows}, "west", {}).spec,
+        learning.separability("k", {"ERM": tiny.records()}).spec,
+        learning.against_auc("k", "separability", {"ERM": rows}, "west", {}).spec,
     ]
     colours = np.concatenate([tiny.values_of(spec, "color") for spec in specs])
     assert len(colours) > 20

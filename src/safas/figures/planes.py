@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from safas.embedding import Affine
-from safas.plotting import Figure, Spec, blank_axis, domain_colours, dots, layout_of, line, rounded
+from safas.figures.embedding import Affine
+from safas.figures.plotting import Figure, Spec, blank_axis, domain_colours, dots, layout_of, line, rounded
 
 STEPS = 6  # shades of the background on either side of the threshold
 _FORMS = {"live": "circle", "spoof": "x"}
