@@ -23,6 +23,7 @@ from safas.metrics import (
     hter_at_eer,
     roc,
     tpr_at_fpr,
+    tpr_at_nearest_fpr,
 )
 
 
@@ -53,6 +54,23 @@ def test_rates_without_ties():
         1,
     ]
     assert [bpcer_at_apcer(**PLAIN, apcer=rate) for rate in (0.1, 0.25, 0.5)] == [0.5, 0.25, 0]
+
+
+def test_the_nearest_false_positive_rate_may_lie_above():
+    """FPRs are 0, 1/4, 1/2 ...: 0.2 is nearer to 1/4, 0.125 as near to 0, which is taken."""
+    assert [tpr_at_nearest_fpr(**PLAIN, fpr=fpr) for fpr in (0, 0.125, 0.2, 0.3, 0.4, 1)] == [
+        0.5,
+        0.5,
+        0.75,
+        0.75,
+        1,
+        1,
+    ]
+    assert tpr_at_fpr(**PLAIN, fpr=0.2) == 0.5
+    assert [tpr_at_nearest_fpr(**TIED, fpr=fpr) for fpr in (0.2, 0.3)] == [
+        0.25,
+        0.75,
+    ]  # no attack, or half of them
 
 
 def test_rates_with_ties():

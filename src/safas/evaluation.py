@@ -80,7 +80,14 @@ def choose(dev: pl.DataFrame) -> Choice:
     return Choice(select_epoch(records), {epoch: source_threshold(rows) for epoch, rows in per_epoch.items()})
 
 
-def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates: int = 1000) -> Result:
+def evaluate(
+    scores: pl.DataFrame,
+    last: int = 10,
+    seed: int = 0,
+    *,
+    replicates: int = 1000,
+    tpr: Statistic = tpr_at_fpr,
+) -> Result:
     """All numbers of one run; `scores` has the columns RUN_SCORES. Rates are shares in [0, 1].
 
     The result, ready for JSON, has three parts:
@@ -100,6 +107,8 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates:
 
     oracle: as chosen, without `inside`, for the epoch that is best on the target; `oracle`: true.
 
+    `tpr` gives tpr_at_fpr of (scores, live, fpr).
+
     Raises TableError when the table does not hold one whole run, ProtocolError when a role is missing or the
     target is among the sources, InputError when `last` is less than 1.
     """
@@ -108,7 +117,7 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates:
     scores = _checked_run(scores)
     choice = choose(scores.filter(pl.col("role") == SOURCE_DEV))
     target = _by_epoch(scores, TARGET)
-    row = partial(_row, choice=choice, seed=seed, replicates=replicates)
+    row = partial(_row, choice=choice, seed=seed, replicates=replicates, tpr=tpr)
     _check_epochs(choice, target)
     rule = f"epoch: {EPOCH_RULE}; threshold: {choice.thresholds[choice.epoch].chosen_on}"
     chosen = {"rule": rule, **row(choice.epoch, target[choice.epoch])}
@@ -120,16 +129,18 @@ def evaluate(scores: pl.DataFrame, last: int = 10, seed: int = 0, *, replicates:
     )
     return {
         "chosen": {**chosen, "inside": _inside(inside, choice.thresholds[choice.epoch])},
-        "last10": _last(target, choice, last),
+        "last10": _last(target, choice, last, tpr),
         "oracle": {"oracle": True, "rule": rule, **row(best, target[best])},
     }
 
 
-def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: int) -> Result:
+def _row(
+    epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: int, tpr: Statistic
+) -> Result:
     threshold = choice.thresholds[epoch]
     values, live = rows["score"].to_numpy(), is_live(rows)
     people = _people(rows)
-    statistics = _statistics(threshold.value)
+    statistics = _statistics(threshold.value, tpr)
     interval = partial(
         bootstrap_interval, scores=values, live=live, groups=people, seed=seed, replicates=replicates
     )
@@ -141,7 +152,7 @@ def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: 
         "epoch": epoch,
         "threshold": asdict(threshold),
         "target_threshold": asdict(_target_threshold(rows)),
-        **_numbers(rows, threshold),
+        **_nested(_flat_numbers(rows, threshold, tpr)),
         "intervals": _nested({name: list(interval(s)) if enough else None for name, s in statistics.items()}),
         "apcer": accepted,
         "bpcer": rejected,
@@ -154,14 +165,14 @@ def _row(epoch: int, rows: pl.DataFrame, choice: Choice, seed: int, replicates: 
     }
 
 
-def _statistics(threshold: float) -> dict[str, Statistic]:
+def _statistics(threshold: float, tpr: Statistic) -> dict[str, Statistic]:
     """What is reported of a set of scores; a name "tpr_at_fpr/0.05" stands one level deeper in the result."""
     return {
         "hter": partial(hter, threshold=threshold),
         "hter_target_eer": hter_at_eer,
         "eer": _eer_rate,
         "auc": auc,
-        **{f"tpr_at_fpr/{fpr}": partial(tpr_at_fpr, fpr=fpr) for fpr in FPRS},
+        **{f"tpr_at_fpr/{fpr}": partial(tpr, fpr=fpr) for fpr in FPRS},
     }
 
 
@@ -169,13 +180,9 @@ def _eer_rate(*, scores: NDArray[np.float64], live: NDArray[np.bool_]) -> float:
     return eer(scores=scores, live=live)[0]
 
 
-def _flat_numbers(rows: pl.DataFrame, threshold: Threshold) -> dict[str, float]:
+def _flat_numbers(rows: pl.DataFrame, threshold: Threshold, tpr: Statistic) -> dict[str, float]:
     values, live = rows["score"].to_numpy(), is_live(rows)
-    return {name: s(scores=values, live=live) for name, s in _statistics(threshold.value).items()}
-
-
-def _numbers(rows: pl.DataFrame, threshold: Threshold) -> Result:
-    return _nested(_flat_numbers(rows, threshold))
+    return {name: s(scores=values, live=live) for name, s in _statistics(threshold.value, tpr).items()}
 
 
 def _nested(flat: Mapping[str, object]) -> Result:
@@ -189,9 +196,9 @@ def _nested(flat: Mapping[str, object]) -> Result:
     return nested
 
 
-def _last(target: Mapping[int, pl.DataFrame], choice: Choice, last: int) -> Result:
+def _last(target: Mapping[int, pl.DataFrame], choice: Choice, last: int, tpr: Statistic) -> Result:
     epochs = sorted(target)[-last:]
-    numbers = [_flat_numbers(target[epoch], choice.thresholds[epoch]) for epoch in epochs]
+    numbers = [_flat_numbers(target[epoch], choice.thresholds[epoch], tpr) for epoch in epochs]
     columns = {name: [number[name] for number in numbers] for name in numbers[0]}
     return {
         "rule": f"mean and std of the last {len(epochs)} evaluated epochs, each at its own threshold: "

@@ -89,6 +89,17 @@ def tpr_at_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> float:
     return float(points.lives - points.false_rejects[allowed][-1]) / points.lives
 
 
+def tpr_at_nearest_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> float:
+    """Share of live accepted where the pooled FAR is nearest to `fpr`, above or below; of two equally near the lower.
+
+    A habit of the field's public code: it may accept more attacks than it names. `tpr_at_fpr` does not.
+    """
+    points = _operating_points(scores, live)
+    distance = np.abs(points.false_accepts / points.spoofs - _share(fpr, "fpr"))
+    same = points.false_accepts == points.false_accepts[np.argmin(distance)]
+    return float(points.lives - points.false_rejects[same][-1]) / points.lives
+
+
 def bpcer_at_apcer(*, scores: ArrayLike, live: ArrayLike, apcer: float) -> float:
     """BPCER at the largest pooled APCER <= `apcer`: BPCER10, 20 and 100 are those at 0.1, 0.05 and 0.01.
 

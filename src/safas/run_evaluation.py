@@ -197,8 +197,8 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
         raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")
     validation_crops(run_dir, prepared)  # checked: scores on other crops would not belong to the others
     protocol = Protocol.of_json(read_run(run_dir)["protocol"])
-    target = _Crops(TARGET, target_rows(protocol, samples), prepared)
-    scores = _read_scores(run_dir, prepared).filter(pl.col("epoch").is_in(epochs))
+    target = RoleCrops(TARGET, target_rows(protocol, samples), prepared)
+    scores = read_scores(run_dir, prepared).filter(pl.col("epoch").is_in(epochs))
     todo = [epoch for epoch in epochs if epoch not in scores["epoch"]]
     if not all(has_weights(run_dir, epoch) for epoch in todo):
         raise RunError(
@@ -218,7 +218,7 @@ def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFr
     there = scores.filter(role=SOURCE_TEST, epoch=chosen)
     if there.is_empty() and not inside.is_empty():
         kept = scores.filter(pl.col("role") != SOURCE_TEST)
-        scores = pl.concat([kept, _Crops(SOURCE_TEST, inside, prepared).scores(run_dir, chosen)])
+        scores = pl.concat([kept, RoleCrops(SOURCE_TEST, inside, prepared).scores(run_dir, chosen)])
     write_table(scores, run_dir / "scores.parquet")
     return scores
 
@@ -237,24 +237,31 @@ def validation_crops(run_dir: Path, prepared: Path) -> CropStore:
     return dev
 
 
-class _Crops:
+class RoleCrops:
     """The crops of one role's videos, read once and scored by many states of a run."""
 
     def __init__(self, role: str, rows: pl.DataFrame, prepared: Path) -> None:
+        """`rows`: of the sample table, the role's videos."""
         self.role = role
         self.store = CropStore(prepared, rows, sorted(rows["domain"].unique()))
         self.crops = read_table(prepared / "crops.parquet", CROPS).join(rows, on=_KEYS, how="inner")
 
-    def scores(self, run_dir: Path, epoch: int) -> pl.DataFrame:
-        """Columns RUN_SCORES."""
+    def scores(self, run_dir: Path, epoch: int, crops: pl.DataFrame | None = None) -> pl.DataFrame:
+        """Columns RUN_SCORES. `crops`: some of `self.crops`; None: all."""
         net = load_scorer(run_dir, epoch).to("cuda" if torch.cuda.is_available() else "cpu")
         seed = int(read_run(run_dir)["config"]["seed"])
-        scores = score_videos(scorer_of(net), self.crops, self.store.read, run=run_dir.name, seed=seed)
+        scores = score_videos(
+            scorer_of(net),
+            self.crops if crops is None else crops,
+            self.store.read,
+            run=run_dir.name,
+            seed=seed,
+        )
         told = scores.with_columns(pl.lit(epoch).alias("epoch"), pl.lit(self.role).alias("role"))
         return checked(told, RUN_SCORES, "scores")
 
 
-def _read_scores(run_dir: Path, prepared: Path) -> pl.DataFrame:
+def read_scores(run_dir: Path, prepared: Path) -> pl.DataFrame:
     """The scores that are there already, of this run and target. Raises RunError when they can't be read."""
     path = run_dir / "scores.parquet"
     if not path.is_file() or _is_of_another_target(run_dir, prepared):
@@ -266,5 +273,5 @@ def _read_scores(run_dir: Path, prepared: Path) -> pl.DataFrame:
 
 
 def _scored(run_dir: Path, prepared: Path) -> list[int]:
-    rows = _read_scores(run_dir, prepared).filter(pl.col("role") == TARGET)
+    rows = read_scores(run_dir, prepared).filter(pl.col("role") == TARGET)
     return sorted(rows["epoch"].unique().to_list())

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rich.console import Console
 
 from safas.commands.common import output, say
 from safas.exhibits import run_page
+from safas.habits import HABITS, Habit, evaluate_with
 from safas.prepared import is_simulated, prepared_samples
 from safas.report import write_report
-from safas.results import method_name, rows
+from safas.results import Result, method_name, rows
 from safas.run_evaluation import evaluate_run, unscored_epochs, validation_crops
 from safas.tables import result_table, to_markdown, to_rich
 
@@ -29,6 +31,9 @@ class Command:
     """the prepared folder that it was trained on"""
     markdown: bool = False
     """print the table as Markdown"""
+    habits: tuple[Habit, ...] = ()
+    """print a second table as public code evaluates (see docs/protocols.md): one-frame, nearest-fpr, no-face-is-spoof;
+    RUN/habits.json keeps it"""
     page: bool = False
     """write RUN/evaluation.html too, one offline file: the numbers, where the errors are, the features with the
     decision, separability and alignment against AUC, the heads"""
@@ -38,19 +43,15 @@ class Command:
         if not unscored_epochs(self.run_dir, self.prepared):  # else they are checked when they are scored
             validation_crops(self.run_dir, self.prepared)
         result = evaluate_run(self.run_dir, self.prepared)
-        about, lines = result["about"], rows(result)
+        console, about = output(), result["about"]
         told = "simulated faces, " if is_simulated(prepared_samples(self.prepared)) else ""
-        caption = (
-            f"{about['protocol']}: errors in percent ({told}seed {about['seed']}, commit {about['commit']})"
-        )
-        table = result_table(caption, {method_name(about["method"]): lines})
-        console = output()
-        if self.markdown:
-            say(console, to_markdown(table))
-        else:
-            console.print(to_rich(table))
-        for row in lines:
-            say(console, f"{row.title}: {row.rule}.", style="dim")
+        told = f"({told}seed {about['seed']}, commit {about['commit']})"
+        self.show(console, f"{about['protocol']}: errors in percent {told}", result)
+        if self.habits:
+            public = evaluate_with(self.habits, self.run_dir, self.prepared)
+            self.show(console, f"{about['protocol']}: as public code evaluates, in percent {told}", public)
+            for name in public["about"]["habits"]:
+                say(console, f"{name}: {HABITS[name]}.", style="dim")
         lost = about["without_crop"]
         if any(lost.values()):
             say(console, _lost(lost, result["chosen"]["counts"], self.run_dir, self.prepared))
@@ -59,6 +60,17 @@ class Command:
                 run_page(self.run_dir, self.prepared, command), self.run_dir / "evaluation.html"
             )
             say(console, f"page: {out.resolve().as_uri()}")
+
+    def show(self, console: Console, caption: str, result: Result) -> None:
+        """The table and its rules."""
+        lines = rows(result)
+        table = result_table(caption, {method_name(result["about"]["method"]): lines})
+        if self.markdown:
+            say(console, to_markdown(table))
+        else:
+            console.print(to_rich(table))
+        for row in lines:
+            say(console, f"{row.title}: {row.rule}.", style="dim")
 
 
 def _lost(lost: Mapping[str, int], counts: Mapping[str, int], run_dir: Path, prepared: Path) -> str:
