@@ -263,6 +263,27 @@ def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -
     assert "crops: not noted for 8 runs" in page
 
 
+def test_the_page_says_whose_crops_are_not_known_and_whether_the_others_are_the_same(tmp_path: Path) -> None:
+    made = many.grid(tmp_path, ("a&b->c", "a&c->b"), ("erm", "sa-fas"), seeds=(0, 1))
+    made.sort(key=lambda one: one.protocol)  # four runs each
+
+    def told(crops: list[str]) -> str:
+        for one, digest in zip(made, crops, strict=True):
+            one.result["about"] |= {"crops": digest}
+        page = as_markdown(compose(made, command="safas benchmark", simulated=True, replicates=50))
+        return page.split("- crops: ")[1].split("\n")[0]
+
+    assert told(["x"] * 4 + ["y"] * 4) == "the same for all runs of a protocol"
+    assert told(["x"] * 3 + ["z"] + ["y"] * 4) == "not the same bytes for all runs of a protocol"
+    assert (
+        told(["x"] * 3 + ["", *"yyyy"])
+        == "not noted for 1 run; of the others the same for all runs of a protocol"
+    )
+    assert told(["x", "z", "", "", *"yyyy"]).startswith(
+        "not noted for 2 runs; of the others not the same bytes for"
+    )
+
+
 def test_a_cell_that_chose_its_epoch_before_the_method_was_at_work_is_made_again(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

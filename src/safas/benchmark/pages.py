@@ -22,6 +22,7 @@ from safas.tables import Table, to_markdown, to_rich
 NOT_REAL = "Simulated faces: no evidence about real cameras, and not to be set beside published tables."
 
 NAMES = ("benchmark.md", "benchmark.tex", "benchmark.html")
+_UNNOTED = "not noted"  # by an older safas
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _about(of: Gathered, name: str, protocol: str | None = None) -> list[str]:
     """What was noted of each finished run when it was made."""
     lines = [line for key, line in of.runs.items() if protocol in (None, key)]
     return [
-        result["about"].get(name) or "not noted"
+        result["about"].get(name) or _UNNOTED
         for line in lines
         for runs in line.values()
         for result in runs.results
@@ -149,12 +150,13 @@ def _counted(words: Sequence[str]) -> str:
 
 
 def _crops(of: Gathered) -> str:
-    noted = [set(_about(of, "crops", protocol)) for protocol in of.runs]
-    if any("not noted" in digests for digests in noted):
-        return f"not noted for {_about(of, 'crops').count('not noted')} runs"
-    if all(len(digests) == 1 for digests in noted):
-        return "the same for all runs of a protocol"
-    return "not the same bytes for all runs of a protocol"
+    noted = [set(_about(of, "crops", protocol)) - {_UNNOTED} for protocol in of.runs]
+    same = all(len(digests) <= 1 for digests in noted)
+    told = f"{'the same' if same else 'not the same bytes'} for all runs of a protocol"
+    silent = _about(of, "crops").count(_UNNOTED)
+    if not silent:
+        return told
+    return f"not noted for {_many(silent, 'run')}" + (f"; of the others {told}" if any(noted) else "")
 
 
 def _many(count: int, thing: str) -> str:
