@@ -182,6 +182,21 @@ def test_truncated_video_is_listed_and_stops_nothing(
     assert "north-ann-0" not in crops["video"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["simulate", "out", "--seed", "-1"], "seed is -1"),
+        (["train", "prepared", "--protocol", "a,b->c", "--devices", "0"], "devices = 0 is below 1"),
+        (["train", "prepared", "--protocol", "a,b->c", "--lr-factor", "-1"], "lr_factor = -1.0 is below 0"),
+        (["train", "prepared", "--protocol", "a,b->c", "--lr-factor", "nan"], "lr_factor = nan is below 0"),
+        (["distill", "run", "prepared", "--image-size", "0"], "image_size = 0 is below 8"),
+    ],
+)
+def test_numbers_out_of_range(arguments: list[str], what: str, refused: Callable[..., str]) -> None:
+    """Before any folder is looked at or made."""
+    assert what in refused(*arguments)
+
+
 @pytest.mark.parametrize("method", ["erm", "sa-fas"])
 def test_loss_that_is_not_finite(
     method: str, prepared: Path, refused: Callable[..., str], tmp_path: Path

@@ -21,7 +21,7 @@ import together
 import toy
 from safas.batches import Batch, CropStore, Sampler, rng
 from safas.errors import InputError, TrainingError
-from safas.training import Group, loop, read_records, read_run, train
+from safas.training import Group, environment, loop, read_records, read_run, train
 from safas.training.batch_norm import SharedBatchNorm, synchronised
 from safas.training.claim import claimed
 from safas.training.joining import _place, is_started_together
@@ -206,6 +206,40 @@ def test_more_devices_than_images_are_refused(prepared: Path) -> None:
     fabric = loop.make_fabric(CONFIG)
     with pytest.raises(InputError, match=r"8 devices cannot share a batch of 6 images .* Use fewer"):
         loop._set_up(fabric, Group(0, 8), CONFIG, stores, prepared)
+
+
+def test_every_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is here: what torch says of them is made up."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    config = replace(CONFIG, accelerator="auto")
+    assert [environment._device_number(config, Group(r, 2, r)) for r in range(2)] == [[0], [1]]
+    with pytest.raises(InputError, match=r"process 2 of this machine has no GPU of its own: there are 2\."):
+        environment._device_number(config, Group(2, 4, 2))
+    with pytest.raises(InputError, match="--devices: 3 devices, but 2 GPUs here"):
+        environment.check_devices(3, "auto")
+    environment.check_devices(2, "auto")
+    environment.check_devices(3, "cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # srun shows each process one
+    assert environment._device_number(config, Group(3, 4, 3)) == [0]
+
+
+def test_numbers_of_32_bits_are_whole_while_training_and_scoring() -> None:
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision
+    assert before != "ieee"
+    with environment.reproducible(CONFIG, torch.device("cpu")):
+        assert cudnn.conv.fp32_precision == "ieee"
+    assert cudnn.conv.fp32_precision == before
+
+
+@forking
+def test_an_error_of_torchs_own_talks_is_said_in_one_line(tmp_path: Path) -> None:
+    """As its batch norm on CUDA raises it, of which no one here knows."""
+    said, codes = in_processes(2, together.fail_as_torch_does)
+    assert codes == [2, 2]
+    (text,) = [text for text in said if text is not None]
+    assert "another process of this training has ended or does not answer" in text
 
 
 def test_a_shared_batch_norm_scores_as_any_other() -> None:

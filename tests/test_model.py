@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from safas import model
 from safas.errors import InputError
-from safas.model import DomainHeads, ScoringNet, aligned, backbone, drawn_together, mean_cosine
+from safas.model import DomainHeads, ScoringNet, aligned, backbone, check_fits, drawn_together, mean_cosine
 
 
 def heads_of(weight: list[list[float]], bias: list[float] | None = None) -> DomainHeads:
@@ -241,6 +241,8 @@ def test_backbone_normalises_and_says_its_width() -> None:
 def test_unknown_backbone_and_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no network called 'resnet19'"):
         backbone("resnet19")
+    with pytest.raises(InputError, match="no network called 'lraspp_mobilenet_v3_large'"):  # finds edges
+        backbone("lraspp_mobilenet_v3_large")
     with pytest.raises(InputError, match="does not end in a linear layer"):
         backbone("squeezenet1_0")
     with pytest.raises(InputError, match="no such file"):
@@ -253,6 +255,42 @@ def test_unknown_backbone_and_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "odd.pth").write_bytes(b"no weights")
     with pytest.raises(InputError, match="do not fit the backbone"):
         backbone("resnet18", str(tmp_path / "odd.pth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "why"),
+    [
+        ("vit_b_32", 80, "Expected 224 but got 80"),
+        ("alexnet", 32, "images of 32 pixels"),
+        ("resnet18", 80, ""),
+        ("mobilenet_v3_small", 32, ""),
+    ],
+)
+def test_a_network_that_cannot_be_trained_at_this_size_is_refused(name: str, side: int, why: str) -> None:
+    """As it is found by training mode itself: those not refused go forward, and the check leaves no trace."""
+    trunk, dim = backbone(name)
+    torch.manual_seed(0)
+    before = {key: value.clone() for key, value in trunk.state_dict().items()}
+    if why:
+        with pytest.raises(InputError, match=why):
+            check_fits(trunk, dim, side)
+        return
+    check_fits(trunk, dim, side)
+    assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(0).get_state())
+    assert all(torch.equal(value, before[key]) for key, value in trunk.state_dict().items())
+    assert trunk.train()(torch.rand(2, 3, side, side)).shape == (2, dim)
+
+
+def test_a_network_with_answers_of_several_depths_is_refused() -> None:
+    """As torchvision's googlenet and inception_v3 give them, in training mode only."""
+
+    class Deep(nn.Module):
+        def forward(self, images: torch.Tensor) -> object:
+            features = images.mean(dim=(2, 3))
+            return (features, features) if self.training else features
+
+    with pytest.raises(InputError, match="gives tuple"):
+        check_fits(Deep().eval(), 3, 32)
 
 
 def test_pinned_weights_are_fetched_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_the_numbers_are_written_down() -> None:
     """They must never change: runs are found again by their settings."""
     one = drawn(preset("demo", "irm"), 1)
     assert (one.lr, one.weight_decay) == (0.0498, 0.000143)
-    assert one.method == IrmConfig(penalty_weight=9.82, penalty_epoch=12, rescaled=False)
+    assert one.method == IrmConfig(penalty_weight=9.82, penalty_epoch=12)
 
 
 def test_ranges_by_hand() -> None:

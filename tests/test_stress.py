@@ -217,6 +217,8 @@ def test_rows_are_taken_evenly_of_both_labels() -> None:
     """10 live, 3 attacks, 6 wanted: live 0, 4 or 5, 9 (evenly) and all three attacks."""
     table = pl.DataFrame({"label": ["live"] * 10 + ["spoof"] * 3, "n": range(13)})
     assert some(table, 6)["n"].to_list() in ([0, 4, 9, 10, 11, 12], [0, 5, 9, 10, 11, 12])
+    with pytest.raises(InputError, match=r"videos = 1\. Give at least 2"):
+        some(table, 1)
 
 
 @pytest.mark.parametrize(

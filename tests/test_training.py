@@ -482,6 +482,7 @@ def test_settings_and_data_that_do_not_fit_write_nothing(
     refused(InputError, "more than the 18 training videos", replace(CONFIG, batch=19))
     refused(InputError, r"crops\.parquet: no such file", prepared=tmp_path)
     refused(InputError, "no network called 'resnet19'", replace(CONFIG, backbone="resnet19"))
+    refused(InputError, "cannot be trained on images of 24 pixels", replace(CONFIG, backbone="vit_b_32"))
     refused(InputError, "no accelerator 'cuda9'", replace(CONFIG, accelerator="cuda9"))
     only_live = pl.col("label").ne("spoof") | pl.col("domain").ne("b")
     one_sided = replace(data, dev=data.dev.filter(only_live))

@@ -162,3 +162,8 @@ def run(prepared: Path, runs: Path, config: TrainConfig, kill: tuple[int, int], 
 def run_each_its_own(prepared: Path, runs: Path, config: TrainConfig, group: Group) -> str:
     """Each process with a seed of its own, as if they had been started by different commands."""
     return run(prepared, runs, replace(config, seed=group.rank), (-1, -1), group)
+
+
+def fail_as_torch_does(group: Group) -> None:
+    """What torch's own synchronised batch norm raises when another process is gone."""
+    raise torch.distributed.DistBackendError(f"NCCL communicator was aborted on rank {group.rank}")

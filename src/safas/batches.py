@@ -136,7 +136,10 @@ def _refuse_mixed(crops: pl.DataFrame, samples: pl.DataFrame, prepared: Path) ->
 
 
 def rng(seed: int, *path: int) -> np.random.Generator:
-    """A generator for one purpose: the same (seed, path) gives the same numbers, any other unrelated ones."""
+    """A generator for one purpose: the same (seed, path) gives the same numbers, another unrelated ones.
+
+    But for zeros at the end of a path, which count for nothing: purposes differ before them.
+    """
     return np.random.default_rng([seed, *path])
 
 

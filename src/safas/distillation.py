@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from safas.errors import InputError
 from safas.methods.distill import DistillConfig
 from safas.prepared import prepared_samples
 from safas.protocols import source_data
@@ -29,6 +30,12 @@ class StudentConfig:
     """>= 0; decides the first weights, the order of the videos, their frames and the views"""
     threads: int | None = None
     """CPU threads; none: as many as torch takes by itself"""
+    accelerator: str = "auto"
+    """auto, cpu, cuda or mps, whatever the teacher was trained on"""
+
+    def __post_init__(self) -> None:
+        if self.image_size < 8:  # 0 would be taken for its teacher's
+            raise InputError(f"image_size = {self.image_size} is below 8", where="settings of the student")
 
 
 def distill(
@@ -71,4 +78,5 @@ def student_of(teacher: Teacher, config: StudentConfig) -> TrainConfig:
         lr_every=max(1, round(theirs.lr_every * epochs / theirs.epochs)),
         seed=config.seed,
         threads=config.threads,
+        accelerator=config.accelerator,
     )

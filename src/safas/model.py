@@ -4,6 +4,7 @@ Everything that training and scoring must agree on (the scale of the pixels, Ima
 inside the modules, so that no caller can forget it.
 """
 
+import copy
 import hashlib
 import math
 import os
@@ -232,13 +233,12 @@ def backbone(name: str = "resnet18", weights: str = "none") -> tuple[nn.Module, 
     .safetensors file. The module maps images [N, 3, H, W] in [0, 1] to features [N, D]; the normalisation is
     inside. Raises InputError for an unknown name and for weights that cannot be had or do not fit.
     """
-    try:
-        trunk = torchvision.models.get_model(name, weights=None)
-    except ValueError as error:
+    if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(
-            f"torchvision has no network called {name!r}",
+            f"torchvision has no network called {name!r} that tells classes of images apart",
             remedy="Try resnet18, resnet50 or mobilenet_v3_small.",
-        ) from error
+        )
+    trunk = torchvision.models.get_model(name, weights=None)
     if weights != "none":
         _load(trunk, _weights_file(name, weights))
     linear = {path: module for path, module in trunk.named_modules() if isinstance(module, nn.Linear)}
@@ -247,6 +247,23 @@ def backbone(name: str = "resnet18", weights: str = "none") -> tuple[nn.Module, 
     last = list(linear)[-1]
     trunk.set_submodule(last, nn.Identity())
     return Normalised(trunk), linear[last].in_features
+
+
+def check_fits(trunk: nn.Module, dim: int, side: int) -> None:
+    """Raises InputError when the trunk cannot be trained on images [N, 3, side, side] to features [N, dim].
+
+    Nothing is computed and no random number is drawn.
+    """
+    try:
+        made = copy.deepcopy(trunk).to("meta").train()(torch.empty(2, 3, side, side, device="meta"))
+        why = "" if isinstance(made, Tensor) and made.shape == (2, dim) else f"gives {type(made).__name__}"
+    except Exception as error:  # each network has its own way to say no
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if why:
+        raise InputError(
+            f"the backbone cannot be trained on images of {side} pixels ({why})",
+            remedy="Try resnet18, resnet50 or mobilenet_v3_small, or another image_size.",
+        )
 
 
 def _weights_file(name: str, weights: str) -> Path:

@@ -140,7 +140,7 @@ def _scaled(camera: Camera, size: int) -> Camera:
 
 
 def _check(config: SimulateConfig) -> None:
-    for name, least in (("people", 4), ("size", 96), ("frames", 2), ("live_clips", 1)):
+    for name, least in (("seed", 0), ("people", 4), ("size", 96), ("frames", 2), ("live_clips", 1)):
         if getattr(config, name) < least:
             raise InputError(f"{name} is {getattr(config, name)}", remedy=f"Give at least {least}.")
 

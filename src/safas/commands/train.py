@@ -14,6 +14,7 @@ from safas.methods import METHODS
 from safas.prepared import is_simulated, prepared_samples, protocols_of
 from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
+from safas.training.environment import check_devices
 from safas.training.joining import is_started_together, joined, run_together
 
 
@@ -56,6 +57,7 @@ def command_class(argv: Sequence[str]) -> type:
 
         def run(self, command: str) -> int:
             """Train and say where the run lies."""
+            check_devices(self.devices, self.settings.accelerator)
             if self.devices > 1 and not is_started_together():
                 return run_together(self.devices, shlex.split(command)[1:])
             with joined() as group:

@@ -14,7 +14,7 @@ With lambda > 1 the authors' code divides the whole of L by lambda, so that the 
 range; so do we (`rescaled`). Under Adam, which they use, that changes little. Under our SGD it is what keeps the
 weights: with lambda = 100 and all of L, a step is a hundred times too long and the logits, whose square the penalty
 grows with, run away within ten steps. The price is that the risk then learns a hundred times as slowly: what is not
-learned when the penalty sets in hardly ever is. The demo, which has little time, takes lambda = 3 and all of L.
+learned when the penalty sets in hardly ever is. The demo, which has little time, takes lambda = 3.
 DomainBed, whose lambda this is, keeps all of L and resets Adam when the penalty sets in; nothing is reset here.
 """
 

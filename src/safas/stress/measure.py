@@ -82,7 +82,12 @@ def stress(
 
 
 def some(samples: pl.DataFrame, count: int) -> pl.DataFrame:
-    """At most `count` rows, evenly spaced in the table's order, as many live as attacks where there are so many."""
+    """At most `count` rows, evenly spaced in the table's order, as many live as attacks where there are so many.
+
+    Raises InputError for less than two.
+    """
+    if count < 2:
+        raise InputError(f"videos = {count}", remedy="Give at least 2: a live one and an attack.")
     picked = [samples.clear()]
     for label in LABELS:
         part = samples.filter(pl.col("label") == label)

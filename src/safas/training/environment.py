@@ -43,11 +43,35 @@ def make_fabric(config: TrainConfig, group: Group = ALONE) -> Fabric:
     return fabric
 
 
+def check_devices(devices: int, accelerator: str) -> None:
+    """Raises InputError when so many processes of this machine cannot have a device each."""
+    if devices < 1:
+        raise InputError(f"devices = {devices} is below 1", where="--devices")
+    if _takes_cuda(accelerator) and devices > torch.cuda.device_count():
+        raise InputError(
+            f"{devices} devices, but {torch.cuda.device_count()} GPUs here",
+            where="--devices",
+            remedy="Start one a GPU, or train with --accelerator cpu.",
+        )
+
+
+def _takes_cuda(accelerator: str) -> bool:
+    return accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available()
+
+
 def _device_number(config: TrainConfig, group: Group) -> int | list[int]:
     """How many devices, or the number of this process's GPU; a process that is shown one alone takes that."""
-    if group.size == 1 or config.accelerator not in ("auto", "cuda", "gpu") or not torch.cuda.is_available():
+    if group.size == 1 or not _takes_cuda(config.accelerator):
         return 1
-    return [group.local_rank % torch.cuda.device_count()]
+    shown = torch.cuda.device_count()
+    if shown == 1:
+        return [0]
+    if group.local_rank >= shown:
+        raise InputError(
+            f"process {group.local_rank} of this machine has no GPU of its own: there are {shown}",
+            remedy="Start one process a GPU.",
+        )
+    return [group.local_rank]
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
@@ -63,8 +87,20 @@ def uses_bf16(precision: Precision, device: torch.device) -> bool:
 
 
 @contextmanager
+def whole_float32() -> Iterator[None]:
+    """Convolutions of 32-bit numbers keep all 32 within: CUDA's leave 13 of them out by default (TF32)."""
+    cudnn: Any = torch.backends.cudnn  # a module with properties, which mypy does not know
+    before = cudnn.conv.fp32_precision
+    cudnn.conv.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        cudnn.conv.fp32_precision = before
+
+
+@contextmanager
 def reproducible(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """Deterministic algorithms and a fixed number of threads within; afterwards all is as before.
+    """Deterministic algorithms, whole 32-bit numbers and a fixed number of threads within; then all is as before.
 
     On CUDA an operation without a deterministic version warns and goes on.
     """
@@ -78,7 +114,7 @@ def reproducible(config: TrainConfig, device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
         # Filling fresh memory is for finding reads of what was never written, and costs time.
         memory.fill_uninitialized_memory = False
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), whole_float32():
             torch.manual_seed(config.seed)
             yield
     finally:

@@ -113,10 +113,15 @@ def in_touch() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # all that torch says when a connection breaks or its patience is at an end
-        raise LostError(
-            "another process of this training has ended or does not answer",
-            remedy="The same command goes on from the last checkpoint, on any number of devices.",
-        ) from error
+        raise lost() from error
+
+
+def lost() -> LostError:
+    """What to say when another process does not answer."""
+    return LostError(
+        "another process of this training has ended or does not answer",
+        remedy="The same command goes on from the last checkpoint, on any number of devices.",
+    )
 
 
 class _Gathered(torch.autograd.Function):

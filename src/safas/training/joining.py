@@ -19,7 +19,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from safas.errors import InputError, SafasError, TrainingError
 from safas.parallel import cores
-from safas.training.group import ALONE, Group, LostError
+from safas.training.group import ALONE, Group, LostError, lost
 
 PATIENCE = timedelta(minutes=30)  # for each other: longer than one may take to read all crops, or to write
 _TOLD, _LINGER_S = "safas/told", 2.0  # the counter of those who have met an error
@@ -47,10 +47,15 @@ def joined() -> Iterator[Group]:
     store = _meet(group)
     try:
         yield group
-    except (SafasError, KeyboardInterrupt) as error:
-        if not _speaks(error, group, store):
-            raise SystemExit(STOPPED if isinstance(error, KeyboardInterrupt) else FAILED) from error
-        raise  # without taking leave: the others wait no longer when the connection breaks
+    except (SafasError, KeyboardInterrupt, distributed.DistError) as error:
+        # torch's own batch norm, on CUDA, talks to the others without `in_touch`
+        told = lost() if isinstance(error, distributed.DistError) else error
+        if not _speaks(told, group, store):
+            raise SystemExit(STOPPED if isinstance(told, KeyboardInterrupt) else FAILED) from error
+        # Without taking leave: the others wait no longer when the connection breaks.
+        if told is error:
+            raise
+        raise told from error
     distributed.destroy_process_group()
 
 

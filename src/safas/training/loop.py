@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from safas.batches import CropStore, Sampler, rng
 from safas.errors import DivergenceError, InputError, ProtocolError, TrainingError
 from safas.methods import METHODS, Method
-from safas.model import ScoringNet, backbone
+from safas.model import ScoringNet, backbone, check_fits
 from safas.protocols import SourceData
 from safas.training.batch_norm import synchronised
 from safas.training.checkpoint import load, restore, save, state_of
@@ -113,6 +113,7 @@ def _set_up(
     sampler = Sampler(stores["train"], config.batch, config.sampling, config.seed)
     _check_shares(group, sampler.batch, len(stores["dev"].images))
     trunk, dim = backbone(config.backbone, config.weights)
+    check_fits(trunk, dim, config.image_size)
     if group.size > 1 and config.sync_batch_norm:
         trunk = synchronised(trunk, fabric.device)
     method_class: Any = METHODS[config.method.name]  # each takes its own kind of settings

@@ -20,6 +20,7 @@ from safas.protocols import SOURCE_DEV, dev_record
 from safas.table import checked, read_table, write_table
 from safas.training.checkpoint import load
 from safas.training.config import config_from_json
+from safas.training.environment import whole_float32
 from safas.training.folder import CHECKPOINT, read_run
 from safas.training.records import read_records
 
@@ -123,6 +124,7 @@ def load_scorer(run_dir: Path, epoch: int) -> ScoringNet:
 
 
 @torch.inference_mode()
+@whole_float32()
 def features_of(
     net: ScoringNet, crops: Crops, batch: int = 64, rows: slice | None = None
 ) -> Float[np.ndarray, "k D"]:
