@@ -80,7 +80,6 @@ def test_bpcer_at_apcer_by_hand() -> None:
     rows = table([("live", s) for s in (0.3, 0.6, 0.8, 0.9)] + [("print", 0.4), ("print", 0.5)])
     rows = pl.concat([rows, table([("mask", 0.2), ("mask", 0.7)])])
     assert rates.bpcer_at_apcer(scored(rows)) == {"0.1": 0.5, "0.05": 0.5, "0.01": 0.5}
-    assert rates.apcer_of(scored(rows), 0.65) == 0.5
 
 
 def random_rows(seed: int, decimals: int) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The published benchmark: every number of its headline follows from the scores that are published with it."""
+"""The published benchmark: the means of its headline follow from the scores that are published with it."""
 
 import re
 from pathlib import Path
@@ -58,6 +58,22 @@ def test_the_headline_is_the_mean_of_its_cells() -> None:
         for target, number in zip(targets, numbers, strict=False):
             of = cells.filter(pl.col("protocol").str.ends_with(f"->{target}"))["hter"]
             assert re.match(r"[\d.]+", number)[0] == f"{100 * of.mean():.1f}", (name, target)  # type: ignore[index, str-bytes-safe]
+
+
+def test_the_readme_repeats_what_the_tables_say() -> None:
+    page, readme = (
+        " ".join(path.read_text().split()) for path in (DOCS / "benchmark.md", DOCS.parent / "README.md")
+    )
+
+    def mean(name: str) -> str:
+        return f"{100 * CELLS.filter(name=name)['hter'].mean():.1f} %"  # type: ignore[operator]
+
+    assert f"errs in {mean('ReFilm')} there, SA-FAS in {mean('SA-FAS')}" in readme
+    assert f"{mean('ReFilm without the filming')} without the filming" in readme
+    assert f"{mean('ReFilm without the averaging')} without the averaging" in readme
+    cells = page.split("**Difference to SA-FAS, mean over")[1].split("| ReFilm | ")[1].split(" |")
+    points, ends = cells[0].strip("*−"), cells[1].strip("| ").replace("−", "").split(" to ")
+    assert f"{points} points less (95 % interval {ends[1]} to {ends[0]};" in readme
 
 
 def test_the_grid_is_what_was_run() -> None:

@@ -57,3 +57,8 @@ def test_changed_names_what_differs() -> None:
     assert changed(other, config) == {"lr": 1.0, "augment.flip": False, "method.alpha": 0.5}
     assert changed(config, config) == {}
     assert Variant("x", config, (0,)).told == frozenset()
+
+
+def test_a_student_is_no_method_of_a_grid() -> None:
+    with pytest.raises(InputError, match=r"a student needs a teacher\. Use `safas distill"):
+        plain_variants(("erm", "distill"), (0,), "demo", None, None)

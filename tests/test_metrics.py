@@ -57,18 +57,17 @@ def test_rates_without_ties():
 
 
 def test_the_nearest_false_positive_rate_may_lie_above():
-    """FPRs are 0, 1/4, 1/2 ...: 0.2 is nearer to 1/4, 0.125 as near to 0, which is taken."""
+    """FPRs are 0, 1/4, 1/2 ...: 0.2 is nearer to 1/4, 0.125 as near to 0, which is taken, and there nobody accepted."""
     assert [tpr_at_nearest_fpr(**PLAIN, fpr=fpr) for fpr in (0, 0.125, 0.2, 0.3, 0.4, 1)] == [
+        0,
+        0,
         0.5,
         0.5,
         0.75,
-        0.75,
-        1,
         1,
     ]
-    assert tpr_at_fpr(**PLAIN, fpr=0.2) == 0.5
     assert [tpr_at_nearest_fpr(**TIED, fpr=fpr) for fpr in (0.2, 0.3)] == [
-        0.25,
+        0,
         0.75,
     ]  # no attack, or half of them
 
@@ -166,6 +165,16 @@ def test_against_scikit_learn(data):
         assert bpcer_at_apcer(**data, apcer=allowed) == pytest.approx(
             1 - tpr[fpr <= allowed].max(), abs=1e-12
         )
+
+
+@pytest.mark.parametrize("data", RANDOM)
+@pytest.mark.parametrize("fpr", [0.0, 0.01, 0.05, 0.31, 1.0])
+def test_the_nearest_rate_is_that_of_scikit_learns_curve(data, fpr):
+    """Its first point with the smallest distance, as the authors of SA-FAS read theirs."""
+    fprs, tprs, _ = roc_curve(data["live"], data["scores"], drop_intermediate=False)
+    assert tpr_at_nearest_fpr(**data, fpr=fpr) == pytest.approx(
+        tprs[np.argmin(np.abs(fprs - fpr))], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("data", RANDOM)

@@ -14,10 +14,10 @@ from safas.benchmark.gathering import gather
 from safas.benchmark.grid import Grid, plain_variants
 from safas.benchmark.runner import run_cells
 from safas.cli import main
-from safas.errors import InputError, ProtocolError, RunError, TrainingError
+from safas.errors import InputError, RunError, TrainingError
 from safas.evaluation import RUN_SCORES, evaluate
 from safas.methods.fishr import FishrConfig
-from safas.prepared import prepared_samples, protocols_of
+from safas.prepared import prepared_samples
 from safas.protocols import Protocol, SourceData, source_data
 from safas.run_evaluation import Outcome, evaluate_run, keep_chosen_weights
 from safas.table import read_table, write_table
@@ -289,21 +289,3 @@ def test_other_crops_are_refused(outcomes: list[Outcome], tmp_path: Path) -> Non
     with pytest.raises(InputError, match="trained on other crops"):
         evaluate_run(outcomes[0].folder, other, progress=False)
     assert not (outcomes[0].folder / "evaluation.json").exists()
-
-
-def test_a_folder_that_is_not_prepared_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a prepared folder"):
-        prepared_samples(tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
-        prepared_samples(tmp_path / "nowhere")
-
-
-def test_protocols_are_checked_before_anything_is_trained() -> None:
-    samples = toy.samples()
-    with pytest.raises(ProtocolError, match="unknown domain 'z'"):
-        protocols_of(("a,b->z",), samples)
-
-
-def test_no_named_protocol_means_each_domain_once(prepared: Path) -> None:
-    names = [protocol.name for protocol in protocols_of((), prepared_samples(prepared))]
-    assert names == ["b&c->a", "a&c->b", "a&b->c"]

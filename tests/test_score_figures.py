@@ -20,7 +20,7 @@ def test_histogram_counts_by_hand() -> None:
     the square root: 0.5 for a quarter. Attacks hang below."""
     scores = np.array([0.99, 0.99, 0.99, 0.01, 0.5])
     panel = Panel("west", scores, np.array([True] * 4 + [False]), {"fixed": 0.3})
-    figure = figures.histograms("k", "ERM", [panel])
+    figure = figures.score_panels("k", "ERM", [panel])
     live, spoof = figure.spec["data"][:2]
     assert (live["customdata"][0], live["customdata"][-1], sum(live["customdata"])) == (25, 75, 100)
     assert live["y"][0] == 0.5
@@ -34,7 +34,7 @@ def test_thresholds_stand_in_the_legend_once() -> None:
         Panel("a", scores, live, {"fixed": 0.5, "oracle": 0.2}),
         Panel("b", scores, live, {"fixed": 0.5}),
     ]
-    figure = figures.histograms("k", "ERM", panels)
+    figure = figures.score_panels("k", "ERM", panels)
     named = [trace["name"] for trace in figure.spec["data"] if trace["type"] == "scatter"]
     assert named == ["fixed", "oracle"]
     assert len(figure.spec["layout"]["shapes"]) == 3

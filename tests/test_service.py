@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import safas
-from safas.bundle import sha256
+from safas.files import sha256
 from safas.service.app import service
 from safas.service.settings import Settings
 from serving import PHOTO, Served, encoded, serving

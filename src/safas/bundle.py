@@ -10,7 +10,6 @@ MODEL_CARD.md        the same for people
 stress.json, .svg    optional: what `safas stress` measured, and its plots, which the card then shows
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from safas.errors import BundleError, InputError
+from safas.files import sha256
 from safas.signing import verify
 
 BUNDLE_VERSION = 1  # of the contract
@@ -242,11 +242,6 @@ def open_bundle(folder: Path, public_key: Path | None = None) -> OpenBundle:
         if name not in files:
             raise BundleError(f"{name} is not among its files", where=str(folder / CONTRACT))
     return OpenBundle(folder, contract, files)
-
-
-def sha256(data: bytes) -> str:
-    """64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _parsed(text: bytes, folder: Path) -> Bundle:

@@ -17,9 +17,9 @@ from safas.export import export
 from safas.prepare import PrepareConfig, prepare
 from safas.prepared import prepared_samples, protocols_of
 from safas.protocols import Protocol, source_data
-from safas.report import Provenance, ReportInput, write_report
 from safas.results import method_name, rows
 from safas.run_evaluation import Outcome, evaluate_run, keep_chosen_weights
+from safas.run_page import Provenance, ReportInput, write_report
 from safas.sources import read_boxes, read_source
 from safas.stages import Stages
 from safas.tables import Table, duration, grid_table, plain_table, result_table

@@ -12,13 +12,13 @@ from scipy.special import expit, logit
 
 from safas.batches import CropStore
 from safas.evaluation import RUN_SCORES
-from safas.figures.plotting import head_names
+from safas.figures.learning import head_names
 from safas.model import ScoreRule, ScoringNet
 from safas.prepared import is_simulated, prepared_samples
 from safas.protocols import Protocol, inside_rows, target_rows
-from safas.report import Face, Features, MethodRun, ProtocolRuns, Provenance, ReportInput
 from safas.results import method_name
 from safas.run_evaluation import evaluate_run
+from safas.run_page import Face, Features, MethodRun, ProtocolRuns, Provenance, ReportInput
 from safas.table import read_table
 from safas.thumbnails import middle_crops, read_crop
 from safas.training import features_of, load_scorer, read_records, read_run, scores_of

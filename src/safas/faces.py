@@ -1,6 +1,5 @@
 """Where the face is, and a square of it: a detector behind a small seam, and pure geometry."""
 
-import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safas.errors import InputError
-from safas.files import fetch
+from safas.files import fetch, sha256
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float64]
@@ -191,13 +190,9 @@ def local_yunet() -> Path | None:
     if named := os.environ.get(YUNET_ENV):
         return Path(named)
     cached = _cached_yunet()
-    whole = cached.is_file() and _sha256(cached.read_bytes()) == YUNET_SHA256
+    whole = cached.is_file() and sha256(cached.read_bytes()) == YUNET_SHA256
     return cached if whole else None
 
 
 def _cached_yunet() -> Path:
     return Path.home() / _CACHE / "yunet_n_dynamic.onnx"
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

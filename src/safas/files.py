@@ -37,13 +37,18 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
         ) from error
 
 
-def fetch(url: str, sha256: str, path: Path, *, what: str, remedy: str) -> None:
+def sha256(data: bytes) -> str:
+    """64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def fetch(url: str, pinned: str, path: Path, *, what: str, remedy: str) -> None:
     """Download, check, then write. Raises InputError, naming `what` it is, and leaves nothing when a step fails."""
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             data: bytes = answer.read()
     except (OSError, HTTPException) as error:  # the second: cut off on the way
         raise InputError(f"{what} cannot be fetched", where=url, remedy=remedy) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if sha256(data) != pinned:
         raise InputError(f"{what}: not the file that is pinned (SHA-256 differs)", where=url, remedy=remedy)
     write_file(path, data)

@@ -1,4 +1,6 @@
-"""Habits of the field's public evaluation code, each by its name, to reproduce numbers that were made with them.
+"""Habits of others' evaluations, each by its name, to reproduce numbers that were made with them.
+
+The first two are those of SA-FAS's code (github.com/sunyiyou/SAFAS: datasets/supcon_dataset.py, utils/performance.py).
 
 safas itself has none of them: it scores all frames, reads the TPR at the largest FPR that is not above the one named,
 and counts videos without a face apart.
@@ -25,13 +27,13 @@ from safas.training import candidate_epochs, has_weights, read_run
 Habit = Literal["one-frame", "nearest-fpr", "no-face-is-spoof"]
 HABITS: Mapping[Habit, str] = {
     "one-frame": "a target video's score is that of one frame, drawn anew in every epoch",
-    "nearest-fpr": "the TPR is read where the FPR is nearest to the one named, above or below it",
+    "nearest-fpr": "the TPR is read at the strictest point whose FPR is nearest to the one named, above or below it",
     "no-face-is-spoof": "a target video without a face has the score 0",
 }
 
 
 def evaluate_with(habits: Collection[Habit], run_dir: Path, prepared: Path, progress: bool = True) -> Result:
-    """The run's numbers as public code with these habits has them; RUN/habits.json keeps them beside evaluation.json.
+    """The run's numbers as others with these habits have them; RUN/habits.json keeps them beside evaluation.json.
 
     As `safas.evaluation.evaluate` returns them, with `about` of evaluation.json and, within it, `habits` and the `seed`
     that the frames are drawn from (the run's). Source validation is scored as ever: it chooses the same epoch and

@@ -90,14 +90,14 @@ def tpr_at_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> float:
 
 
 def tpr_at_nearest_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> float:
-    """Share of live accepted where the pooled FAR is nearest to `fpr`, above or below; of two equally near the lower.
+    """Share of live accepted at the strictest of the points whose pooled FAR is nearest to `fpr`, above or below it.
 
-    A habit of the field's public code: it may accept more attacks than it names. `tpr_at_fpr` does not.
+    As SA-FAS's code has it (github.com/sunyiyou/SAFAS, utils/performance.py): more attacks may pass than it names, and
+    where none is to pass nobody does. `tpr_at_fpr` keeps what it names, and takes the loosest such point.
     """
     points = _operating_points(scores, live)
-    distance = np.abs(points.false_accepts / points.spoofs - _share(fpr, "fpr"))
-    same = points.false_accepts == points.false_accepts[np.argmin(distance)]
-    return float(points.lives - points.false_rejects[same][-1]) / points.lives
+    nearest = np.argmin(np.abs(points.false_accepts / points.spoofs - _share(fpr, "fpr")))
+    return float(points.lives - points.false_rejects[nearest]) / points.lives
 
 
 def bpcer_at_apcer(*, scores: ArrayLike, live: ArrayLike, apcer: float) -> float:

@@ -14,13 +14,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from safas.assessment.calibration import Platt
-from safas.bundle import CLUSTERS, DETECTOR, Model, OpenBundle, Precision, open_bundle, sha256
+from safas.bundle import CLUSTERS, DETECTOR, Model, OpenBundle, Precision, open_bundle
 from safas.camera import camera_frames
 from safas.clip import Detector, all_faces_of_clip, same_face, turned
 from safas.detectors import DETECTORS
 from safas.errors import BundleError, InputError
 from safas.faces import Face, Image, YuNet, face_crop
 from safas.familiarity import Clusters
+from safas.files import sha256
 from safas.media import evenly_spaced, middles
 from safas.policy import fused, judged
 from safas.verdict import Reason, Verdict

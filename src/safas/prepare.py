@@ -10,7 +10,6 @@ what the crops were made from, so a killed run goes on where it was, and a video
 
 import dataclasses
 import functools
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from safas.clip import Detector, faces_of_clip, turned
 from safas.detectors import DETECTORS
 from safas.errors import InputError, MediaError, TableError
 from safas.faces import Face, Image, face_crop
-from safas.files import write_file
+from safas.files import sha256, write_file
 from safas.frame_size import most_pixels
 from safas.media import Frame, evenly_spaced
 from safas.packing import GENERATION, discard
@@ -128,7 +127,7 @@ def prepare(
     if todo:  # crops are about to change
         discard(out)
         made_from = repr([(task.dataset, task.video, task.made_from) for task in tasks])
-        write_file(out / GENERATION, hashlib.sha256(made_from.encode()).hexdigest())
+        write_file(out / GENERATION, sha256(made_from.encode()))
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
     run = engine or functools.partial(each, workers=config.workers)
     with _bar(len(tasks), len(tasks) - len(todo), progress) as advance:
@@ -204,12 +203,12 @@ def _made_from(path: Path, faces: Mapping[int, Face]) -> str:
     points = {frame: face.landmarks for frame, face in sorted(faces.items()) if face.landmarks is not None}
     if points:
         given += ([(frame, point.tolist()) for frame, point in points.items()],)
-    return hashlib.sha256(repr(given).encode()).hexdigest()
+    return sha256(repr(given).encode())
 
 
 def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -> str:
     """Write the settings into a new folder, or compare them with those of a prepared one; by which safas that was."""
-    settings = {**dataclasses.asdict(config), "detector_sha256": weights and _sha256(weights)}
+    settings = {**dataclasses.asdict(config), "detector_sha256": weights and sha256(weights.read_bytes())}
     del settings["workers"]  # changes nothing but the time
     note = out / "prepare.json"
     if note.is_file():
@@ -367,7 +366,3 @@ def _collect(samples: pl.DataFrame, tasks: Sequence[_Task], out: Path) -> tuple[
     write_table(crop_table, out / "crops.parquet")
     write_table(failure_table, out / "failures.parquet")
     return crop_table, failure_table
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

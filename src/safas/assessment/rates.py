@@ -94,11 +94,6 @@ def bpcer_of(data: Scored, threshold: float) -> float:
     return float(below(data.live, threshold)) / data.live.size
 
 
-def apcer_of(data: Scored, threshold: float) -> float:
-    """The worst species' share of attacks accepted."""
-    return max((a.size - float(below(a, threshold))) / a.size for a in data.species.values())
-
-
 def auc_or_none(data: Scored) -> float | None:
     """AUC, None when a class is absent."""
     scores, live = data.both

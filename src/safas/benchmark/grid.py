@@ -86,15 +86,22 @@ def cell_of(protocol: Protocol, variant: Variant, rank: int = 0) -> Cell:
 def plain_variants(
     methods: Sequence[str], seeds: Sequence[int], of_preset: str, epochs: int | None, threads: int | None
 ) -> tuple[Variant, ...]:
-    """Methods by their names, with the preset's settings. Raises InputError for an unknown name."""
+    """Methods by their names, with the preset's settings. Raises InputError for an unknown name or a student's."""
     told = {"epochs": epochs, "threads": threads}
     changes: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    check_no_student(methods)
     return tuple(
         Variant(
             method_name(method), replace(preset(of_preset, method), **changes), tuple(dict.fromkeys(seeds))
         )
         for method in dict.fromkeys(methods)
     )
+
+
+def check_no_student(methods: Sequence[str], where: str = "") -> None:
+    """Raises InputError when one of them cannot be trained by itself."""
+    if "distill" in methods:
+        raise InputError("a student needs a teacher", where=where, remedy="Use `safas distill RUN PREPARED`.")
 
 
 def changed(config: TrainConfig, default: TrainConfig) -> dict[str, object]:

@@ -13,9 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from safas.augment import AugmentConfig
-from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Variant
+from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Variant, check_no_student
 from safas.errors import InputError
-from safas.methods import CONFIGS
+from safas.methods import BY_THEMSELVES, CONFIGS
 from safas.results import method_name
 from safas.training import TrainConfig, preset
 
@@ -103,7 +103,7 @@ def _variant(
     method = own.get("method")
     if method not in CONFIGS:
         what = "no method is named" if method is None else f"no method is called {method!r}"
-        raise InputError(what, where=where, remedy=f"Choose from: {', '.join(CONFIGS)}.")
+        raise InputError(what, where=where, remedy=f"Choose from: {', '.join(BY_THEMSELVES)}.")
     said = _checked(_variant_model(method), own, where)
     settings = {name: getattr(said, name) for name in own if name in _own_settings(method)}  # in their order
     config = preset(grid.preset, method)
@@ -112,8 +112,7 @@ def _variant(
         config = _trained(config, told, place)
     config = replace(config, **instead)
     told_names = {*grid.training, *said.training, *(f"method.{name}" for name in settings)}
-    if method == "distill":
-        raise InputError("a student needs a teacher", where=where, remedy="Use `safas distill RUN PREPARED`.")
+    check_no_student([method], where)
     name = " ".join(said.name.split()) or _name(method, {**settings, **said.training})
     seeds = grid.seeds if said.seeds is None else said.seeds
     return Variant(name, config, tuple(dict.fromkeys(seeds)), frozenset(told_names))

@@ -17,7 +17,7 @@ from safas.benchmark.summary import Section, sections
 from safas.files import write_file
 from safas.results import rows
 from safas.run_evaluation import Outcome
-from safas.tables import Table, to_markdown, to_rich
+from safas.tables import to_markdown, to_rich
 
 NOT_REAL = "Simulated faces: no evidence about real cameras, and not to be set beside published tables."
 
@@ -112,11 +112,6 @@ def as_html(page: Page) -> str:
     """One offline file, light or dark as the reader's system is, without a script."""
     title = f"{page.title}{' (simulated)' if page.warning else ''}"
     return offline.page("benchmark.html", (), title=title, page=page)
-
-
-def to_html(table: Table) -> str:
-    """One table's markup."""
-    return str(offline.environment().get_template("macros.html").module.grouped_table(table))  # type: ignore[attr-defined]
 
 
 def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.files import write_file
 from safas.joint import prepare_jointly
-from safas.methods import METHODS
+from safas.methods import BY_THEMSELVES
 from safas.model import backbone
 from safas.parallel import cores, each
 from safas.prepare import PrepareConfig
@@ -74,7 +74,9 @@ class Command:
     domain is left out in turn"""
     methods: Annotated[
         tuple[str, ...],
-        tyro.conf.arg(help=f"of {', '.join(METHODS)}; none: {', '.join(METHODS_COMPARED)}, or the grid's"),
+        tyro.conf.arg(
+            help=f"of {', '.join(BY_THEMSELVES)}; none: {', '.join(METHODS_COMPARED)}, or the grid's"
+        ),
     ] = ()
     seeds: tuple[int, ...] = ()
     """one run each; none: 0 1 2, or the grid's"""

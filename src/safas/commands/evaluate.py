@@ -11,9 +11,9 @@ from safas.commands.common import output, say
 from safas.exhibits import run_page
 from safas.habits import HABITS, Habit, evaluate_with
 from safas.prepared import is_simulated, prepared_samples
-from safas.report import write_report
 from safas.results import Result, method_name, rows
 from safas.run_evaluation import evaluate_run, unscored_epochs, validation_crops
+from safas.run_page import write_report
 from safas.tables import result_table, to_markdown, to_rich
 
 
@@ -32,7 +32,7 @@ class Command:
     markdown: bool = False
     """print the table as Markdown"""
     habits: tuple[Habit, ...] = ()
-    """print a second table as public code evaluates (see docs/protocols.md): one-frame, nearest-fpr, no-face-is-spoof;
+    """print a second table, as others evaluate (see docs/protocols.md): one-frame, nearest-fpr, no-face-is-spoof;
     RUN/habits.json keeps it"""
     page: bool = False
     """write RUN/evaluation.html too, one offline file: the numbers, where the errors are, the features with the
@@ -49,7 +49,7 @@ class Command:
         self.show(console, f"{about['protocol']}: errors in percent {told}", result)
         if self.habits:
             public = evaluate_with(self.habits, self.run_dir, self.prepared)
-            self.show(console, f"{about['protocol']}: as public code evaluates, in percent {told}", public)
+            self.show(console, f"{about['protocol']}: as others evaluate, in percent {told}", public)
             for name in public["about"]["habits"]:
                 say(console, f"{name}: {HABITS[name]}.", style="dim")
         lost = about["without_crop"]

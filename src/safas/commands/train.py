@@ -10,7 +10,7 @@ import polars as pl
 import tyro
 
 from safas.commands.common import output, say
-from safas.methods import METHODS
+from safas.methods import BY_THEMSELVES
 from safas.prepared import is_simulated, prepared_samples, protocols_of
 from safas.protocols import source_data
 from safas.training import TrainConfig, preset, read_records, train
@@ -24,7 +24,7 @@ class Pick:
 
     preset: str = "demo"
     """where the settings start from: demo (minutes on two cores) or paper (256 px, 100 epochs)"""
-    method: Annotated[str, tyro.conf.arg(help=f"one of {', '.join(METHODS)}")] = "sa-fas"
+    method: Annotated[str, tyro.conf.arg(help=f"one of {', '.join(BY_THEMSELVES)}")] = "sa-fas"
 
 
 def command_class(argv: Sequence[str]) -> type:

@@ -31,7 +31,6 @@ from safas.bundle import (
     Output,
     Policy,
     Precision,
-    sha256,
 )
 from safas.detectors import DETECTORS
 from safas.errors import InputError
@@ -42,7 +41,7 @@ from safas.export.graph import differences, quantised, runner, to_onnx
 from safas.export.seen import Seen, look_at
 from safas.faces import YUNET_SHA256
 from safas.familiarity import Clusters
-from safas.files import write_file
+from safas.files import sha256, write_file
 from safas.packing import Crops
 from safas.signing import sign
 

@@ -9,12 +9,9 @@ from scipy.stats import spearmanr
 
 from safas.figures.plotting import (
     Figure,
-    Histories,
-    Record,
     Spec,
     axis,
     dots,
-    head_names,
     layout_of,
     line,
     method_colour,
@@ -26,6 +23,9 @@ from safas.metrics import auc
 from safas.protocols import SOURCE_DEV, TARGET
 from safas.table import is_live
 
+Record = Mapping[str, Any]  # a line of a run's log
+Histories = Mapping[str, Sequence[Record]]  # a method's printable name -> its records
+
 MEANINGS = {
     "separability": "Separability is the mean distance between the centres of the (label, domain) groups of normalised "
     "features of source validation",
@@ -34,6 +34,15 @@ MEANINGS = {
 }
 _ROLES = {"unseen_auc": TARGET, "source_auc": SOURCE_DEV}
 _WHERE = {"unseen_auc": "the unseen domain", "source_auc": "source validation"}
+
+
+def head_names(sources: Sequence[str], count: int) -> list[str]:
+    """What a method's heads are called: by their domains, "all domains" if they share one.
+
+    A method may have more heads than domains (`least_heads` of SA-FAS); these come last.
+    """
+    spare = [f"no domain {number}" for number in range(1, count - len(sources) + 1)]
+    return ["all domains"] if count == 1 else [*sources, *spare]
 
 
 def training(key: str, histories: Histories) -> Figure:

@@ -5,15 +5,13 @@ so that one specification serves light mode, dark mode and print. Rates are in [
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Spec = dict[str, Any]
-Record = Mapping[str, Any]  # a line of a run's log
-Histories = Mapping[str, Sequence[Record]]  # a method's printable name -> its records
 
 _SMALL = {"size": 12, "color": "--muted"}
 
@@ -42,15 +40,6 @@ def domain_colour(index: int) -> str:
 def domain_colours(domains: Iterable[str]) -> dict[str, str]:
     """A CSS variable for each domain, by its place among all of them in alphabetical order."""
     return {domain: domain_colour(i) for i, domain in enumerate(sorted(set(domains)))}
-
-
-def head_names(sources: Sequence[str], count: int) -> list[str]:
-    """What a method's heads are called: by their domains, "all domains" if they share one.
-
-    A method may have more heads than domains (`least_heads` of SA-FAS); these come last.
-    """
-    spare = [f"no domain {number}" for number in range(1, count - len(sources) + 1)]
-    return ["all domains"] if count == 1 else [*sources, *spare]
 
 
 def line(

@@ -137,7 +137,7 @@ def by_species(key: str, target: str, accepted: Mapping[str, Mapping[str, float]
     )
 
 
-def histograms(key: str, method: str, panels: Sequence[Panel]) -> Figure:
+def score_panels(key: str, method: str, panels: Sequence[Panel]) -> Figure:
     """Scores by domain, live above the line and spoof below it, with the thresholds as vertical lines."""
     spec = mirrored([_bars(panel) for panel in panels], "score = P(live)", (-0.01, 1.01))
     return Figure(

@@ -75,4 +75,6 @@ MethodConfig = (
     | DistillConfig
 )
 
-__all__ = ["CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]
+BY_THEMSELVES = tuple(name for name in METHODS if name != "distill")  # a student needs a teacher
+
+__all__ = ["BY_THEMSELVES", "CONFIGS", "METHODS", "Method", "MethodConfig", "StepOutput"]

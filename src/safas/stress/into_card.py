@@ -13,10 +13,9 @@ from safas.bundle import (
     Bundle,
     FileName,
     open_bundle,
-    sha256,
 )
 from safas.errors import InputError
-from safas.files import write_file
+from safas.files import sha256, write_file
 from safas.signing import sign
 from safas.stress.card import opening, percent
 from safas.stress.measure import Stressed

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from safas.augment import AugmentConfig
 from safas.batches import Sampling
 from safas.errors import InputError
-from safas.methods import CONFIGS, MethodConfig
+from safas.methods import BY_THEMSELVES, CONFIGS, MethodConfig
 from safas.methods.base import SetsIn
 from safas.methods.coral import CoralConfig
 from safas.methods.dann import DannConfig
@@ -149,7 +149,9 @@ def preset(name: str, method: str = "sa-fas", seed: int = 0) -> TrainConfig:
     if name not in PRESETS:
         raise InputError(f"no preset is called {name!r}", remedy=f"Choose from: {', '.join(PRESETS)}.")
     if method not in CONFIGS:
-        raise InputError(f"no method is called {method!r}", remedy=f"Choose from: {', '.join(CONFIGS)}.")
+        raise InputError(
+            f"no method is called {method!r}", remedy=f"Choose from: {', '.join(BY_THEMSELVES)}."
+        )
     config = PRESETS[name]
     of_preset = {config.method.name: config.method, **(_DEMO_METHODS if name == "demo" else {})}
     own = of_preset.get(method) or CONFIGS[method]()

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from safas.bundle import sha256
 from safas.errors import InputError, ProtocolError
+from safas.files import sha256
 from safas.methods import Method
 from safas.methods.distill import Distill, Teach, at_size
 from safas.model import ScoringNet

@@ -12,8 +12,9 @@ from scipy.special import logit
 
 from safas.figures import learning, planes, scores
 from safas.figures.embedding import affine, pca, umap
+from safas.figures.learning import Record
 from safas.figures.planes import Plane
-from safas.figures.plotting import Figure, Record, domain_colours
+from safas.figures.plotting import Figure, domain_colours
 from safas.figures.scores import Bar, Panel
 from safas.files import write_file
 from safas.offline import page
@@ -144,7 +145,7 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
             f"{key}-species", runs.target, {run.method: _wrong(run.result["chosen"]) for run in runs.methods}
         ),
         "histograms": [
-            scores.histograms(f"{key}-scores-{i}", run.method, _panels(run))
+            scores.score_panels(f"{key}-scores-{i}", run.method, _panels(run))
             for i, run in enumerate(runs.methods)
         ],
         "embeddings": [

@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from safas.evaluation import evaluate
-from safas.report import (
+from safas.run_page import (
     Face,
     Features,
     MethodRun,
