@@ -166,6 +166,58 @@ def test_no_frame_leaves_the_device(address, browsers, has_runtime, tmp_path: Pa
         assert asked == []
 
 
+def test_nothing_is_judged_while_the_networks_are_loading(address, browsers, has_runtime) -> None:
+    """It would be on the server, where the page is about to say that no frame leaves the device."""
+    with page_of(browsers("live"), address) as page:
+        held: list = []
+        page.route("**/clusters.npz", lambda route: held.append(route))
+        with page.expect_request("**/clusters.npz"):
+            page.check("#in-browser")
+        places = ("#camera", "#file", "input[value=server]", "#in-browser")
+        assert all(page.is_disabled(place) for place in places)
+        held[0].continue_()
+        page.locator("#where-note", has_text="No frame leaves this device").wait_for()
+        assert all(page.is_enabled(place) for place in places)
+
+
+def test_a_stream_that_is_refused_ends_and_says_why(address, browsers) -> None:
+    """The server closes after such a refusal: the camera is off again, and nothing is asked any more."""
+    refusal = {"error": {"what": "too many streams", "where": "stream", "remedy": "Come back later."}}
+    asked: list = []
+
+    def refuse(socket) -> None:
+        def answer(message) -> None:
+            asked.append(message)
+            socket.send(json.dumps(refusal))
+            socket.close()
+
+        socket.on_message(answer)
+
+    with page_of(browsers("live"), address) as page:
+        page.route_web_socket("**/v1/stream", refuse)
+        page.click("#camera")
+        page.locator("#error", has_text="Too many streams").wait_for()
+        page.locator("#camera", has_text="Start camera").wait_for()
+        assert len(asked) == 1
+
+
+def test_what_was_replaced_says_nothing_any_more(address, browsers, tmp_path: Path) -> None:
+    """An image whose answer comes late, and fails, after another has been judged."""
+    cv2.imwrite(str(tmp_path / "face.png"), PICTURES["live"][:, :, ::-1])
+    with page_of(browsers("live"), address, expected="503") as page:
+        held: list = []
+        page.route("**/v1/verdict", lambda route: held.append(route) if not held else route.continue_())
+        with page.expect_request("**/v1/verdict"):
+            page.set_input_files("#file", tmp_path / "face.png")
+        page.set_input_files("#file", tmp_path / "face.png")
+        said = verdict_on(page)
+        with page.expect_response("**/v1/verdict"):
+            held[0].fulfill(status=503, json={"error": {"what": "took too long"}})
+        page.wait_for_timeout(300)  # for what must not come
+        assert verdict_on(page) == said
+        assert page.is_hidden("#error")
+
+
 def test_pixels_are_those_of_opencv(address, browsers, yunet_file: Path) -> None:
     """Resizing to the bit; a turned crop to one level of grey in few pixels; both written in JavaScript by hand."""
     face = PHOTO[60:130, 120:190]

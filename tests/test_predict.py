@@ -86,6 +86,17 @@ def test_a_table_of_files_without_a_folder_in_common(
     assert len(Path("o.jsonl").read_text().splitlines()) == 2
 
 
+def test_where_nothing_can_be_written_nothing_is_judged(
+    bundle: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "verdicts.jsonl"
+    assert main(["predict", str(bundle), str(clips / "b_wall.png"), "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "no folder to write to" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

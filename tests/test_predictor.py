@@ -136,6 +136,25 @@ def test_a_face_in_too_few_frames_is_no_ground(predictor: safas.Predictor) -> No
     assert (reason[0], reason[1].code) == ("unsure", "too_few_faces")
 
 
+@pytest.mark.parametrize(
+    ("score", "label", "text"),
+    [
+        (0.00129, "spoof", "score 0.00129; spoof below 0.00130"),  # 0.001 and 0.001 with three digits
+        (0.00131, "unsure", "score 0.00131; spoof below 0.00130, live from 0.99951 on"),
+        (0.9996, "live", "score 0.9996; live from 0.9995 on"),
+        (0.5, "unsure", "score 0.500; spoof below 0.001, live from 1.000 on"),
+        (0.99951, "live", "score 1.000; live from 1.000 on"),  # the same number
+    ],
+)
+def test_a_reason_has_digits_enough_to_be_true(
+    predictor: safas.Predictor, score: float, label: str, text: str
+) -> None:
+    band = predictor.model.band.model_copy(update={"deny_below": 0.0013, "pass_at": 0.99951})
+    model = predictor.model.model_copy(update={"band": band})
+    said = judged(score=score, used=2, frames=2, nearest=("north", 0.0), model=model, bundle=predictor.bundle)
+    assert (said[0], said[1].text) == (label, text)
+
+
 def test_threads_share_a_predictor(predictor: safas.Predictor) -> None:
     """Eight at once on different pictures get what each gets alone: a detector holds the size of its last image."""
     pictures = [np.ascontiguousarray(PHOTO[: 320 - 8 * i]) for i in range(8)]

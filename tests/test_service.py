@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -179,13 +180,27 @@ def test_the_bundle_without_what_is_its_makers_business(served: Served, bundle: 
     told = served.get("/v1/bundle").json()
     contract = json.loads((bundle / "bundle.json").read_text())
     assert told["bundle"]["files"] == contract["files"]
-    assert set(contract["origin"]) - set(told["bundle"]["origin"]) == {"run", "settings"}
+    assert set(contract["origin"]) - set(told["bundle"]["origin"]) == {"settings"}
     assert told["service"]["keeps_evidence"] is False
     for name, digest in contract["files"].items():
         file = served.get(f"/v1/bundle/files/{name}")
         assert sha256(file.content) == digest
         again = served.get(f"/v1/bundle/files/{name}", headers={"If-None-Match": file.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_file_that_was_changed_since_the_start_is_not_given_out(bundle: Path, tmp_path: Path) -> None:
+    """Exported anew, and one deleted: neither is what the verdicts are made by."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    with serving(copy, tmp_path / "served") as served:
+        (copy / "MODEL_CARD.md").write_text("another")
+        (copy / "clusters.npz").unlink()
+        for name in ("MODEL_CARD.md", "clusters.npz"):
+            answer = served.get(f"/v1/bundle/files/{name}")
+            assert answer.status_code == 503
+            assert answer.json()["error"]["what"] == "the file was changed"
+        assert served.get("/v1/bundle/files/model.onnx").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 import safas
+from safas.service.window import look, together
 from serving import KEY, PHOTO, Served, encoded, serving
 
 FRAMES = [np.ascontiguousarray(np.roll(PHOTO, 4 * i, axis=1)) for i in range(5)]
@@ -53,6 +54,17 @@ def test_the_running_verdict_is_that_of_the_last_frames(served: Served, bundle: 
                 assert told["verdict"][name] == pytest.approx(getattr(wanted, name), rel=1e-5)
             assert told["verdict"]["label"] == wanted.label
             assert told["verdict"]["frames_used"] == wanted.frames_used == min(number, 2)
+
+
+def test_the_rotation_is_of_the_frame_whose_box_is_shown(bundle: Path) -> None:
+    """Of two frames the second's box, of one lying and one without a face the lying one's."""
+    predictor = safas.Predictor(bundle)
+    lying = np.ascontiguousarray(np.rot90(PHOTO))
+    turned = look(predictor, encoded(lying)).seen
+    upright, nobody = (look(predictor, encoded(frame)).seen for frame in (PHOTO, WALL))
+    assert (upright.crops.rotation, turned.crops.rotation) == (0, 90)
+    for frames, rotation in (([turned, nobody], 90), ([nobody, turned], 90), ([turned, upright], 0)):
+        assert together(frames).crops.rotation == rotation
 
 
 def test_a_jpeg_is_a_frame_and_reset_begins_anew(served: Served) -> None:

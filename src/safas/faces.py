@@ -135,7 +135,7 @@ class YuNet:
             self._network = cv2.FaceDetectorYN.create("onnx", network, network[:0], (320, 320), min_score)
         except (cv2.error, OSError) as error:
             raise InputError(
-                "not a YuNet network that OpenCV can load",
+                f"not a YuNet network that OpenCV {cv2.__version__} can load ({str(error).strip().splitlines()[-1]})",
                 where="bytes" if isinstance(given, bytes) else str(given),
                 remedy=f"Set {YUNET_ENV} to a copy of {YUNET_URL}.",
             ) from error

@@ -46,10 +46,19 @@ def judged(
         )
     band = model.band
     if score >= band.pass_at:
-        return "live", Reason("above_pass", f"score {score:.3f}; live from {band.pass_at:.3f} on")
+        return "live", Reason("above_pass", "score {}; live from {} on".format(*told(score, band.pass_at)))
     if score < band.deny_below:
-        return "spoof", Reason("below_deny", f"score {score:.3f}; spoof below {band.deny_below:.3f}")
+        return "spoof", Reason("below_deny", "score {}; spoof below {}".format(*told(score, band.deny_below)))
+    numbers = told(score, band.deny_below, band.pass_at)
     return "unsure", Reason(
-        "between_thresholds",
-        f"score {score:.3f}; spoof below {band.deny_below:.3f}, live from {band.pass_at:.3f} on",
+        "between_thresholds", "score {}; spoof below {}, live from {} on".format(*numbers)
     )
+
+
+def told(*numbers: float) -> list[str]:
+    """With three digits behind the point, or as many more as tell different ones apart."""
+    for digits in range(3, 18):
+        texts = [f"{number:.{digits}f}" for number in numbers]
+        if len(set(texts)) == len(set(numbers)):
+            break
+    return texts

@@ -70,6 +70,8 @@ class Command:
         """Judge all, print, and say what could not be read."""
         if self.out is not None and self.out.suffix not in (".parquet", ".jsonl"):
             raise InputError("neither .parquet nor .jsonl", where=str(self.out), remedy="Name one of these.")
+        if self.out is not None:
+            _check_folder(self.out.parent)
         sources: list[Path | int] = [
             *media_files(self.inputs),
             *([] if self.camera is None else [self.camera]),
@@ -84,11 +86,21 @@ class Command:
             rows.append(row)
             if not console.is_terminal:
                 print(json.dumps(row), flush=True)  # noqa: T201 - for the next program in the pipe
-        if self.out is not None:
-            _write(rows, self.out)
         if console.is_terminal:
             console.print(_table(rows, predictor.bundle.training.simulated))
+        if self.out is not None:
+            _write(rows, self.out)
         return _tell_broken(rows)
+
+
+def _check_folder(folder: Path) -> None:
+    """Before hours are spent on what could not be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"no folder to write to ({error.strerror})", where=str(folder), remedy="Name another one."
+        ) from error
 
 
 def _rows(predictor: Predictor, sources: list[Path | int]) -> Iterator[Row]:

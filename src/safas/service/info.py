@@ -1,20 +1,21 @@
 """What can be asked of a service besides verdicts: health, metrics, and the bundle that it judges by."""
 
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from safas import __version__
+from safas.files import sha256
 from safas.predictor import Predictor
 from safas.service.guard import HEADER, Guard
 from safas.service.refusals import Refusal
 from safas.service.settings import Settings
 from safas.service.telemetry import Metrics
 
-_HIDDEN = {"origin": {"settings", "run"}}  # where and how it was made is its owner's business
+_HIDDEN = {"origin": {"settings"}}  # how it was made is its owner's business
 
 
 def info_routes(
@@ -45,7 +46,7 @@ def info_routes(
         contract = predictor.bundle.model_dump(mode="json", exclude=_HIDDEN)
         return {"bundle": contract, "service": _about(predictor, settings)}
 
-    @router.get("/v1/bundle/files/{name}", summary="A file of the bundle", response_class=FileResponse)
+    @router.get("/v1/bundle/files/{name}", summary="A file of the bundle", response_class=Response)
     async def file(request: Request, name: str) -> Response:
         """A file that the contract lists; the ETag is its SHA-256."""
         guard.check(request.headers.get(HEADER))
@@ -56,7 +57,13 @@ def info_routes(
         headers = {"Cache-Control": "no-cache", "ETag": f'"{files[name]}"'}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        return FileResponse(folder / name, headers=headers)
+        path = folder / name
+        data = path.read_bytes() if path.is_file() else b""
+        if sha256(data) != files[name]:  # exported anew, or deleted: it is not what the verdicts are made by
+            raise Refusal(
+                503, "the file was changed", where=name, remedy="Start the service again.", retry_after=60
+            )
+        return Response(data, headers=headers, media_type=guess_type(name)[0] or "application/octet-stream")
 
     return router
 

@@ -127,7 +127,8 @@ def _check_origin(socket: WebSocket) -> None:
     """Raises Refusal (403) for a page of another site: browsers let any page open a socket to anywhere."""
     origin = socket.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
-        raise Refusal(403, "a page of another site", where="Origin", remedy="Use the service's own page.")
+        remedy = "Use the service's own page; a proxy must hand on its Host."
+        raise Refusal(403, "a page of another site", where="Origin", remedy=remedy)
 
 
 def _key_in(message: str | bytes) -> str | None:

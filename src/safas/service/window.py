@@ -73,7 +73,7 @@ def together(frames: Sequence[Seen]) -> Seen:
     crops = Crops(
         np.concatenate([seen.crops.images for seen in kept]),
         faces,
-        frames[-1].crops.rotation,
+        kept[len(kept) // 2].crops.rotation,  # of the frame whose box is shown
         max(seen.crops.people for seen in frames),
     )
     parts = zip(*(seen.scored for seen in kept), strict=True)

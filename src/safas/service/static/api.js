@@ -81,6 +81,7 @@ class Stream {
     socket.onerror = null; // what follows it, a close, is heard below
     socket.onclose = () => {
       const error = this.refusal || new Refused(0, { what: "the server closed the stream", remedy: "Start the camera again." });
+      this.refusal = Object.assign(error, { passes: false }); // no frame passes any more
       for (const asked of this.#waiting.splice(0)) asked.reject(error);
     };
   }

@@ -16,11 +16,14 @@ let local = null;
 let about = null; // { bundle, service }
 let turn = 0; // raised by whatever replaces what is going on
 
-/** Runs what the user asked for; says what went wrong, and asks for the key when that is missing. */
+/** Runs what the user asked for; says what went wrong, unless it was replaced since, and asks for a missing key. */
 async function attempt(action) {
+  const done = action(); // what replaces another has raised `turn` by now
+  const mine = turn;
   try {
-    await action();
+    await done;
   } catch (error) {
+    if (mine !== turn) return;
     view.busy(false);
     view.clear(error.status === 401 ? "Enter the key first" : "No verdict");
     if (error.status === 401) askForKey();
@@ -38,6 +41,12 @@ function askForKey() {
 /** Nothing can be judged before the page knows by what. */
 function enable(on) {
   for (const id of ["camera", "file"]) element(id).disabled = !on;
+}
+
+/** While the networks are loading, nothing is judged anywhere: it would be elsewhere than the page then says. */
+function choosing(on) {
+  enable(!on);
+  for (const radio of document.querySelectorAll("input[name=where]")) radio.disabled = on;
 }
 
 async function begin() {
@@ -71,11 +80,14 @@ async function choosePlace(where) {
   view.clear();
   if (where === "browser" && !local) {
     view.busy(true, "Loading the networks …");
+    choosing(true);
     try {
       local = await InBrowser.of(api, about.bundle, about.service.precision);
     } catch (error) {
       document.querySelector("input[value=server]").checked = true;
       throw error;
+    } finally {
+      choosing(false);
     }
     view.busy(false);
     view.clear();
@@ -86,6 +98,10 @@ async function choosePlace(where) {
 
 function stop() {
   turn += 1;
+  rest();
+}
+
+function rest() {
   stage.clear();
   element("camera").textContent = "Start camera";
   element("again").hidden = true;
@@ -100,15 +116,18 @@ async function startCamera(device) {
   element("camera").textContent = "Stop camera";
   element("again").hidden = false;
   await stage.showCamera(stream);
+  if (mine !== turn) return undefined;
   await listCameras(stream);
   const live = await engine.live();
+  if (mine !== turn) return live.close();
   restart = () => live.reset();
   try {
     await follow(live, mine);
   } finally {
     live.close();
-    if (mine === turn) stop();
+    if (mine === turn) rest();
   }
+  return undefined;
 }
 
 let restart = () => {};
@@ -123,7 +142,7 @@ async function follow(live, mine) {
     await nextFrame(video);
     if (mine !== turn) return;
     const at = performance.now() / 1000;
-    const answer = await patiently(() => live.look(drawn(video, video.videoWidth, video.videoHeight)));
+    const answer = await patiently(() => live.look(drawn(video, video.videoWidth, video.videoHeight)), mine);
     if (mine !== turn) return;
     if (!answer) continue;
     history = [...history, { at, score: answer.frame.score }].filter((point) => at - point.at < 30);
@@ -132,11 +151,12 @@ async function follow(live, mine) {
 }
 
 /** The answer about one frame; null, after a moment, when only this frame was refused. */
-async function patiently(look) {
+async function patiently(look, mine) {
   try {
     return await look();
   } catch (error) {
     if (!error.passes) throw error;
+    if (mine !== turn) return null;
     view.fail(error.message);
     await new Promise((resolve) => { setTimeout(resolve, 1000); });
     return null;
@@ -231,7 +251,7 @@ function takeDrops(target) {
     document.addEventListener(name, (event) => {
       event.preventDefault();
       target.classList.toggle("over", over);
-      if (name === "drop" && event.dataTransfer.files[0]) attempt(() => judgeFile(event.dataTransfer.files[0]));
+      if (name === "drop" && event.dataTransfer.files[0] && !element("file").disabled) attempt(() => judgeFile(event.dataTransfer.files[0]));
     });
   }
 }

@@ -3,6 +3,12 @@ import { drawBand, drawHistory, historyInWords } from "./plot.js";
 
 const WORDS = { live: "Live", spoof: "Spoof", unsure: "Unsure", no_face: "No face" };
 const element = (id) => document.getElementById(id);
+/** With three digits that count, or as many more as keep what is below 1 below it. */
+const short = (x) => {
+  let digits = 3;
+  while (digits < 9 && x < 1 && Number(x.toPrecision(digits)) >= 1) digits += 1;
+  return x.toPrecision(digits);
+};
 const number = (x, digits) => (x === null || x === undefined ? "–" : x.toFixed(digits));
 
 export class VerdictView {
@@ -20,7 +26,7 @@ export class VerdictView {
     this.model = model;
     for (const figure of document.querySelectorAll(".result figure")) figure.hidden = false;
     const { deny_below: deny, pass_at: pass } = model.band;
-    this.band = `spoof below ${deny.toPrecision(3)}, live from ${pass.toPrecision(3)}${pass > deny ? ", unsure between" : ""}`;
+    this.band = `spoof below ${short(deny)}, live from ${short(pass)}${pass > deny ? ", unsure between" : ""}`;
     this.draw();
   }
 

@@ -26,8 +26,22 @@ export function judged({ score, used, frames, near, model, contract }) {
     return ["unsure", { code: "unfamiliar", text }];
   }
   const { pass_at: pass, deny_below: deny } = model.band;
-  const [said, from, below] = [score, pass, deny].map((number) => number.toFixed(3));
-  if (score >= pass) return ["live", { code: "above_pass", text: `score ${said}; live from ${from} on` }];
-  if (score < deny) return ["spoof", { code: "below_deny", text: `score ${said}; spoof below ${below}` }];
+  if (score >= pass) {
+    const [said, from] = told(score, pass);
+    return ["live", { code: "above_pass", text: `score ${said}; live from ${from} on` }];
+  }
+  if (score < deny) {
+    const [said, below] = told(score, deny);
+    return ["spoof", { code: "below_deny", text: `score ${said}; spoof below ${below}` }];
+  }
+  const [said, below, from] = told(score, deny, pass);
   return ["unsure", { code: "between_thresholds", text: `score ${said}; spoof below ${below}, live from ${from} on` }];
+}
+
+/** With three digits behind the point, or as many more as tell different numbers apart. */
+function told(...numbers) {
+  let digits = 3;
+  const texts = () => numbers.map((number) => number.toFixed(digits));
+  while (digits < 17 && new Set(texts()).size < new Set(numbers).size) digits += 1;
+  return texts();
 }

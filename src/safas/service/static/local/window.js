@@ -33,7 +33,7 @@ function together(frames) {
   const kept = frames.filter((_, i) => faces[i]);
   return {
     faces,
-    rotation: frames[frames.length - 1].rotation,
+    rotation: (kept[Math.floor(kept.length / 2)] ?? frames[frames.length - 1]).rotation, // whose box is shown
     people: Math.max(...frames.map((seen) => seen.people)),
     scores: kept.flatMap((seen) => seen.scores),
     features: kept.flatMap((seen) => seen.features),
