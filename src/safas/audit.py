@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from safas.errors import InputError, MediaError, TableError
-from safas.files import write_file
+from safas.files import sha256, write_file
 from safas.media import evenly_spaced
 from safas.parallel import each
 from safas.sources import Source, media_root, source_named
@@ -262,4 +262,4 @@ def _published(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def _digest(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content]) -> str:
     told = ("dataset", "domain", "video", "split", "label", "attack", "subject")
     lines = sorted("\t".join([*(row[name] for name in told), contents[row["path"]].sha256]) for row in rows)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256("\n".join(lines).encode())

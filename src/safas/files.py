@@ -37,7 +37,7 @@ def write_file(path: Path, data: bytes | str, *, durable: bool = False) -> None:
         ) from error
 
 
-def sha256(data: bytes) -> str:
+def sha256(data: bytes | memoryview) -> str:
     """64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 
+from safas.batches import rng
 from safas.errors import RunError
 from safas.evaluation import RUN_SCORES, Result, evaluate
 from safas.files import write_file
@@ -41,7 +41,6 @@ def evaluate_with(habits: Collection[Habit], run_dir: Path, prepared: Path, prog
     """
     about = evaluate_run(run_dir, prepared, progress)["about"]
     scores = read_scores(run_dir, prepared)
-    scores = scores.filter(pl.col("epoch").is_in(candidate_epochs(run_dir)))
     target = target_rows(Protocol.of_json(read_run(run_dir)["protocol"]), prepared_samples(prepared))
     if "one-frame" in habits:
         drawn = _scored_by_one_frame(run_dir, RoleCrops(TARGET, target, prepared))
@@ -58,7 +57,7 @@ def evaluate_with(habits: Collection[Habit], run_dir: Path, prepared: Path, prog
 def drawn_frames(crops: pl.DataFrame, seed: int, epoch: int) -> pl.DataFrame:
     """One row of each (dataset, video), each of its rows as likely as the other."""
     crops = crops.sort("dataset", "video", "frame")
-    draw = pl.Series("draw", np.random.default_rng((seed, epoch)).random(len(crops)))
+    draw = pl.Series("draw", rng(seed, epoch).random(len(crops)))
     lowest = pl.col("draw") == pl.col("draw").min().over("dataset", "video")
     return crops.with_columns(draw).filter(lowest).drop("draw")
 

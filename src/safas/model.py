@@ -5,7 +5,6 @@ inside the modules, so that no caller can forget it.
 """
 
 import copy
-import hashlib
 import math
 import os
 from itertools import pairwise
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from safas.errors import InputError
-from safas.files import fetch
+from safas.files import fetch, sha256
 from safas.losses import domain_risks
 
 Aligned = Literal["direction", "hyperplane"]
@@ -282,12 +281,12 @@ def _weights_file(name: str, weights: str) -> Path:
     return _download(*IMAGENET[name])
 
 
-def _download(url: str, sha256: str) -> Path:
+def _download(url: str, pinned: str) -> Path:
     path = Path.home() / ".cache" / "safas" / url.rsplit("/", 1)[-1]
     remedy = f"Fetch {url} by hand and set {WEIGHTS_VARIABLE} to its path, or train with weights 'none'."
     if not path.is_file():
-        fetch(url, sha256, path, what="the ImageNet weights", remedy=remedy)
-    elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        fetch(url, pinned, path, what="the ImageNet weights", remedy=remedy)
+    elif sha256(path.read_bytes()) != pinned:
         raise InputError(
             "the file is not the one that is pinned (SHA-256 differs)", where=str(path), remedy=remedy
         )

@@ -27,7 +27,7 @@ from numpy.lib import format as npy
 from safas import __version__
 from safas.crop_files import decoded
 from safas.errors import InputError
-from safas.files import write_file
+from safas.files import sha256, write_file
 from safas.table import CROPS, read_table
 
 GENERATION = "generation"  # a file of a prepared folder: a digest of what its crops are made from
@@ -88,7 +88,7 @@ class Pack:
 
     def remembered(self, key: str, make: Callable[[], str]) -> str:
         """The text that `make` returned for this key of these pixels, made once and kept beside them."""
-        path = self.folder / _DIGESTS / hashlib.sha256(f"{self.identity} {key}".encode()).hexdigest()
+        path = self.folder / _DIGESTS / sha256(f"{self.identity} {key}".encode())
         if path.is_file():
             return path.read_text(encoding="utf-8")
         made = make()
@@ -223,7 +223,7 @@ def _written(prepared: Path, paths: list[str], progress: Callable[[int, int], No
 def _probe(pixels: UInt8[np.ndarray, "n S S 3"]) -> str:
     """A digest of the pixels of some evenly spaced crops."""
     some = np.unique(np.linspace(0, len(pixels) - 1, _PROBES).round().astype(int))
-    return hashlib.sha256(np.take(pixels, some, axis=0).data).hexdigest()
+    return sha256(np.take(pixels, some, axis=0).data)
 
 
 def _table_digest(prepared: Path, paths: list[str]) -> str:

@@ -1,7 +1,6 @@
 """A score file -> its table as it stands: Parquet, CSV, or the four columns of bob. What cannot be read is said."""
 
 import csv
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import polars as pl
 
 from safas.assessment.bob import four_columns, is_four_columns, is_number
 from safas.errors import InputError, TableError
+from safas.files import sha256
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _BY_MAGIC = {b"PK\x03\x04": "a spreadsheet or an archive", b"\x1f\x8b": "compressed", b"%PDF": "a PDF"}
@@ -43,7 +43,7 @@ def read_raw(path: Path, *, empty: bool = False) -> Raw:
         table = four_columns(text, str(path)) if bob else _csv(text, path)
     if table.is_empty() and not empty:
         raise TableError("the table has no row", where=str(path))
-    return Raw(_named(table, path), hashlib.sha256(data).hexdigest(), bob)
+    return Raw(_named(table, path), sha256(data), bob)
 
 
 def _parquet(data: bytes, path: Path) -> pl.DataFrame:

@@ -15,7 +15,6 @@ What it does not cover: other training people, another choice of epoch or settin
 protocols', which count as fixed. A protocol where nobody errs has no width, which proves nothing.
 """
 
-import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from safas.errors import MetricError, ProtocolError
+from safas.files import sha256
 from safas.metrics import hter
 from safas.protocols import SOURCE_DEV, TARGET
 from safas.table import PERSON, is_live
@@ -286,4 +286,4 @@ def _percentiles(values: FloatArray, level: float) -> tuple[float, float]:
 def _digest(one: Trial) -> str:
     """What was judged: the presentations of both roles, whatever their scores."""
     keys = [rows.select(JUDGED).rows() for rows in (one.dev, one.target)]
-    return hashlib.sha256(repr(keys).encode()).hexdigest()
+    return sha256(repr(keys).encode())

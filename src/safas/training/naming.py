@@ -1,11 +1,11 @@
 """The hash that names a run's folder: it stays what it is when safas learns new settings."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from safas.files import sha256
 from safas.protocols import Protocol
 from safas.training.config import TrainConfig
 
@@ -36,7 +36,7 @@ def run_hash(config: TrainConfig, protocol: Protocol, digest: str) -> str:
     settings["augment"] = _told(config.augment, _FIRST["augment"])
     settings["method"] = {"name": method, **_told(config.method, _FIRST.get(method, ""))}
     identity = {"config": settings, "protocol": asdict(protocol), "data": digest}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return sha256(json.dumps(identity, sort_keys=True).encode())[:12]
 
 
 def _told(settings: Any, first: str) -> dict[str, Any]:
