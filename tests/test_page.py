@@ -201,6 +201,19 @@ def test_a_stream_that_is_refused_ends_and_says_why(address, browsers) -> None:
         assert len(asked) == 1
 
 
+def test_a_stream_that_cannot_be_opened_leaves_the_camera_off(easy: Path, browsers, tmp_path: Path) -> None:
+    with (
+        serving(easy, tmp_path) as served,
+        page_of(browsers("live"), served.url, expected="WebSocket") as page,
+    ):
+        page.locator("#card-body table >> nth=1").wait_for()
+        served.process.terminate()
+        served.process.wait(60)
+        page.click("#camera")
+        page.locator("#error", has_text="The stream cannot be opened").wait_for()
+        page.locator("#camera", has_text="Start camera").wait_for()
+
+
 def test_what_was_replaced_says_nothing_any_more(address, browsers, tmp_path: Path) -> None:
     """An image whose answer comes late, and fails, after another has been judged."""
     cv2.imwrite(str(tmp_path / "face.png"), PICTURES["live"][:, :, ::-1])

@@ -115,16 +115,14 @@ async function startCamera(device) {
   if (mine !== turn) return stream.getTracks().forEach((track) => track.stop());
   element("camera").textContent = "Stop camera";
   element("again").hidden = false;
-  await stage.showCamera(stream);
-  if (mine !== turn) return undefined;
-  await listCameras(stream);
-  const live = await engine.live();
-  if (mine !== turn) return live.close();
-  restart = () => live.reset();
+  let live = null;
   try {
-    await follow(live, mine);
+    await stage.showCamera(stream);
+    await listCameras(stream);
+    live = await engine.live();
+    if (mine === turn) await follow(live, mine);
   } finally {
-    live.close();
+    live?.close();
     if (mine === turn) rest();
   }
   return undefined;
@@ -136,6 +134,7 @@ let history = [];
 /** Frame after frame, each as soon as the one before is judged. */
 async function follow(live, mine) {
   const { video } = stage;
+  restart = () => live.reset();
   history = [];
   view.busy(true, "Looking …");
   while (mine === turn) {
