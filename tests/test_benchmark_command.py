@@ -176,6 +176,7 @@ def test_protocols_are_checked_before_data_are_prepared(
     for more, words in (
         (["--protocols", "O,C->siw"], "unknown domain 'siw'"),
         (["--protocols", "single"], "needs at least 2 source domains"),
+        (["--list"], "nothing is prepared yet"),
     ):
         assert main([*command, *more]) == 2
         assert words in capsys.readouterr().err

@@ -75,6 +75,12 @@ def test_from_the_owners_folders_to_the_table(
     crops = read_table(tmp_path / "data/joint/crops.parquet", CROPS)
     assert crops.group_by("dataset").len().sort("dataset")["len"].to_list() == [48, 24, 40, 72]
     assert main(command) == 0  # all is there: nothing is done again
+    capsys.readouterr()
+    note = tmp_path / "data/joint/prepare.json"
+    written = note.stat().st_mtime_ns
+    assert main([*command, "--list"]) == 0
+    assert "4 done" in capsys.readouterr().out
+    assert note.stat().st_mtime_ns == written  # a list prepares nothing
 
 
 def test_data_that_is_not_named_like_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

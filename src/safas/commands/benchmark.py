@@ -178,7 +178,15 @@ class Command:
         grid = Grid(protocols_of(said.protocols, samples, said.splits), said.variants, said.trials)
         if self.prepared is not None:
             return self.prepared, samples, grid
-        joint = prepare_jointly(data, self.data_out, self.prepare, lambda line: say(console, line))
+        joint = self.data_out / "joint"
+        if not self.list:
+            joint = prepare_jointly(data, self.data_out, self.prepare, lambda line: say(console, line))
+        elif not (joint / "crops.parquet").is_file():
+            raise InputError(
+                "nothing is prepared yet, so there are no runs",
+                where=str(joint),
+                remedy="The same command without --list prepares the data and goes on to the runs.",
+            )
         return joint, samples, grid
 
     def _read_kept(self, said: GridFile) -> Kept | None:

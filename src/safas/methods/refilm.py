@@ -15,8 +15,8 @@ evaluated.
 
 An earlier form kept SA-FAS's heads, projection and contrast. It gave them up after the benchmark of the simulated
 faces had shown ERM ahead of SA-FAS and itself far behind on one domain: so much those test domains have had a say in
-it. Each of the two parts can be switched off: strength 0, averaged false. On the simulated faces the first does it, and
-the second does not help (docs/benchmark.md).
+it. Each of the two parts can be switched off: strength 0, averaged false. docs/benchmark.md has both, on simulated
+faces.
 """
 
 from dataclasses import dataclass, replace
