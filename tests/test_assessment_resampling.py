@@ -8,12 +8,14 @@ from scipy.stats import norm
 import reports
 from safas import metrics
 from safas.assessment import rates, resampling
+from safas.assessment.breakdown import breakdown
 from safas.assessment.operating import parse, threshold_of
 from safas.assessment.resampling import counted
 from safas.assessment.scored import scored
 from safas.assessment.uncertainty import Bootstrap, interval, replicated_thresholds, replicates
 
 REPLICATES = 60  # more than one chunk
+KINDS = (("live", "none"), ("spoof", "print"))
 
 
 def repeated(rows: pl.DataFrame, weights: np.ndarray) -> pl.DataFrame:
@@ -58,6 +60,45 @@ def test_each_replicate_is_what_the_metrics_say_of_the_drawn_people(point: str, 
         assert {name: found[name][i] for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("point", ["apcer=0", "apcer=0.05", "eer"])
+def test_a_draw_that_accepts_nobody_has_its_threshold_above_all_that_were_drawn(point: str) -> None:
+    """An attack scores highest, but in a third of the draws of ten people not that of the tenth one."""
+    scores = [(0.3 + 0.03 * i, 0.65 + 0.01 * i) for i in range(9)] + [(0.5, 0.95)]
+    dev = pl.DataFrame(
+        [(*kind, s, f"p{i}") for i, pair in enumerate(scores) for kind, s in zip(KINDS, pair, strict=True)],
+        schema=["label", "attack", "score", "person"],
+        orient="row",
+    )
+    found = replicated_thresholds(
+        Bootstrap(parse(point), 0.5, REPLICATES, seed=3), counted(dev), counted(dev)
+    )
+    expected = [threshold_of(parse(point), scored(repeated(dev, draw))) for draw in draws(dev, (3, 1))]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert 0.2 < np.mean(np.array(expected) < 0.9) < 0.6 or point == "eer"
+
+
+@pytest.mark.parametrize("point", ["eer", "threshold=0.4"])
+def test_a_group_is_counted_on_the_draws_that_its_thresholds_are_of(point: str) -> None:
+    """A threshold that the test itself chose belongs to the draw of all people of the test."""
+    test = reports.table(5, 9).drop_nulls("score")
+    plan = Bootstrap(parse(point), 0.5, REPLICATES, seed=3)
+    thresholds = replicated_thresholds(plan, counted(test), None)
+    bpcer, pooled, mask = [], [], []
+    for draw in draws(test, (3, 0)):
+        rows = repeated(test, draw)
+        threshold, rows = threshold_of(parse(point), scored(rows)), rows.filter(device="phone")
+        lives, attacks = rows.filter(label="live")["score"], rows.filter(label="spoof")["score"]
+        masks = rows.filter(attack="mask")["score"]
+        bpcer.append((lives < threshold).mean())
+        pooled.append((attacks >= threshold).mean())
+        mask.append((masks >= threshold).mean())
+    made = breakdown(test, "device", plan, thresholds)["groups"]
+    (phone,) = (group for group in made if group["name"] == "phone")
+    assert phone["bpcer"]["bootstrap"] == pytest.approx(interval(np.array(bpcer, float)))
+    assert phone["pooled"]["bootstrap"] == pytest.approx(interval(np.array(pooled, float)))
+    assert phone["species"]["mask"]["bootstrap"] == pytest.approx(interval(np.array(mask, float)))
+
+
 def test_an_oracle_threshold_is_derived_on_the_drawn_test_itself() -> None:
     test = reports.table(5, 9).drop_nulls("score")
     plan = Bootstrap(parse("eer"), 0.5, REPLICATES, seed=3)
@@ -68,32 +109,42 @@ def test_an_oracle_threshold_is_derived_on_the_drawn_test_itself() -> None:
     assert found["hter"][7] == pytest.approx(metrics.hter_at_eer(scores=scores, live=live))
 
 
-def test_bins_move_no_rate_by_more_than_their_share() -> None:
-    """20,000 distinct scores in 4,096 bins of five: AUC and EER as exactly computed, and the rates at the threshold
-    in use exact.
+@pytest.mark.parametrize("shape", ["even", "rare"])
+def test_bins_move_no_rate_by_more_than_they_may(shape: str) -> None:
+    """20,000 distinct scores in 4,096 bins: AUC, EER and the rates at any threshold nearly as exactly computed, those
+    at the threshold in use exactly. Also where bona fide are few and close together.
     """
     rng = np.random.default_rng(0)
-    live = rng.random(20_000) < 0.5
+    live = rng.random(20_000) < (0.5 if shape == "even" else 0.01)
+    score = rng.normal(live.astype(float))
+    if shape == "rare":
+        score[live] = rng.uniform(0.5, 0.5005, live.sum())
     rows = reports.table(0, 1).clear().select("label", "attack", "score", "person")
     rows = pl.DataFrame(
         {
             "label": np.where(live, "live", "spoof"),
             "attack": np.where(live, "none", "print"),
-            "score": rng.normal(live.astype(float)),
+            "score": score,
             "person": rng.integers(0, 100, live.size).astype(str),
         },
         schema=rows.schema,
     )
     data = counted(rows, 0.3)
     assert data.values.size <= resampling.MAX_BINS + 1
+    bound = 1 / (resampling.MAX_BINS / 2 - 1)
     sums = data.counts.sum(axis=0).reshape(1, data.classes, -1)
     accepted = np.concatenate([np.cumsum(sums[..., ::-1], axis=2)[..., ::-1], np.zeros((1, 2, 1))], axis=2)
     whole = resampling.Draws(data.values, accepted[:, 0], accepted[:, 1:])
     scores = rows["score"].to_numpy()
-    assert resampling.auc(whole)[0] == pytest.approx(metrics.auc(scores=scores, live=live), abs=1 / 4096)
-    assert resampling.eer(whole)[0] == pytest.approx(metrics.eer(scores=scores, live=live)[0], abs=1 / 4096)
+    assert resampling.auc(whole)[0] == pytest.approx(metrics.auc(scores=scores, live=live), abs=bound)
+    assert resampling.eer(whole)[0] == pytest.approx(metrics.eer(scores=scores, live=live)[0], abs=bound)
     at = resampling.at(whole.live, whole.values, np.array([0.3]))[0]
     assert at == np.sum(scores[live] >= 0.3)
+    anywhere = np.concatenate([np.linspace(-2, 2, 400), np.linspace(0.499, 0.501, 400)])
+    cuts = np.searchsorted(whole.values, anywhere)
+    for accepted_bins, of in ((whole.live[0], live), (whole.pooled[0], ~live)):
+        exact = (scores[of] >= anywhere[:, None]).mean(axis=1)
+        assert np.abs(accepted_bins[cuts] / of.sum() - exact).max() < bound
 
 
 def test_without_people_presentations_are_drawn() -> None:

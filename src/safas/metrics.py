@@ -93,7 +93,8 @@ def tpr_at_nearest_fpr(*, scores: ArrayLike, live: ArrayLike, fpr: float) -> flo
     """Share of live accepted at the strictest of the points whose pooled FAR is nearest to `fpr`, above or below it.
 
     As SA-FAS's code has it (github.com/sunyiyou/SAFAS, utils/performance.py): more attacks may pass than it names, and
-    where none is to pass nobody does. `tpr_at_fpr` keeps what it names, and takes the loosest such point.
+    where none is to pass nobody does. What is nearest is told by floating-point numbers, as there: of 2 and 3 of 50
+    attacks, 3 are nearer to 0.05. `tpr_at_fpr` keeps what it names, and takes the loosest such point.
     """
     points = _operating_points(scores, live)
     nearest = np.argmin(np.abs(points.false_accepts / points.spoofs - _share(fpr, "fpr")))

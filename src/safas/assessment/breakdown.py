@@ -7,10 +7,10 @@ import polars as pl
 from safas.assessment import rates
 from safas.assessment.calibration import are_probabilities, ece
 from safas.assessment.intervals import SMALL, WIDE, Cell
-from safas.assessment.presentations import known
+from safas.assessment.presentations import people_of
 from safas.assessment.resampling import counted
 from safas.assessment.scored import parts, scored
-from safas.assessment.uncertainty import Bootstrap, interval, replicates
+from safas.assessment.uncertainty import Bootstrap, group_replicates, interval
 from safas.errors import InputError
 from safas.metrics import FloatArray
 from safas.table import is_live
@@ -27,26 +27,31 @@ def breakdown(table: pl.DataFrame, column: str, plan: Bootstrap, thresholds: Flo
         raise InputError("no such column to break down by", where=column, remedy=f"There are: {known_ones}.")
     named = table.with_columns(pl.col(column).cast(pl.String).fill_null("not said").alias("_group"))
     groups = sorted(parts(named, "_group").items(), key=lambda item: -len(item[1]))
-    return {"rule": RULE, "groups": [_group(name, part, plan, thresholds) for name, part in groups]}
+    whole = counted(table, plan.threshold)
+    made = []
+    for name, part in groups:
+        group = _group(name, part, plan.threshold)
+        several = part.drop_nulls("score")["person"].n_unique() > 1
+        if thresholds is not None and whole.clustered and several and scored(part).complete:
+            inside = counted(part, plan.threshold, among=table)
+            _add_bootstrap(group, group_replicates(whole, inside, thresholds, plan))
+        made.append(group)
+    return {"rule": RULE, "groups": made}
 
 
-def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
+def _group(name: str, rows: pl.DataFrame, threshold: float) -> Json:
     data = scored(rows)
     attacks, lives = (rows.filter(pl.col("label") == label) for label in ("spoof", "live"))
-    species = rates.attack_cells(rows, plan.threshold)
+    species = rates.attack_cells(rows, threshold)
     rates.add_auc(species, data)
-    pooled, bpcer = rates.accepted_cell(attacks, plan.threshold), rates.rejected_cell(lives, plan.threshold)
-    if thresholds is not None and data.complete and known(rows) and rows["person"].n_unique() > 1:
-        found = replicates(counted(rows, plan.threshold), thresholds, plan)
-        of_species = {f"species/{kind}": one for kind, one in species.items()}
-        _add_bootstrap({"apcer_pooled": pooled, "bpcer": bpcer, **of_species}, found)
+    pooled, bpcer = rates.accepted_cell(attacks, threshold), rates.rejected_cell(lives, threshold)
     worst = rates.worst(species)
     both = [pooled["rate"], bpcer["rate"]]
     return {
         "name": name,
         "live": len(lives),
         "attacks": len(attacks),
-        "subjects": rates.subjects(rows),
+        "subjects": people_of(rows),
         "bpcer": bpcer,
         "pooled": pooled,
         "species": species,
@@ -59,8 +64,9 @@ def _group(name: str, rows: pl.DataFrame, plan: Bootstrap, thresholds: FloatArra
     }
 
 
-def _add_bootstrap(cells: dict[str, Cell], found: dict[str, FloatArray]) -> None:
-    for name, one in cells.items():
+def _add_bootstrap(group: Json, found: dict[str, FloatArray]) -> None:
+    species: dict[str, Cell] = {f"species/{kind}": one for kind, one in group["species"].items()}
+    for name, one in {"apcer_pooled": group["pooled"], "bpcer": group["bpcer"], **species}.items():
         if name in found:
             one["bootstrap"] = interval(found[name])
 

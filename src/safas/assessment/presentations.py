@@ -56,7 +56,7 @@ class Presentations:
             "presentations": len(table),
             "live": len(table) - len(attacks),
             "attacks": len(attacks),
-            "subjects": table["person"].n_unique() if known(table) else None,
+            "subjects": people_of(table),
             "domains": table["domain"].drop_nulls().unique().sort().to_list(),
             "datasets": table["dataset"].drop_nulls().unique().sort().to_list(),
             "species": attacks["attack"].unique().sort().to_list(),
@@ -68,8 +68,14 @@ class Presentations:
 
 
 def known(table: pl.DataFrame) -> bool:
-    """Whether every presentation's person is known."""
-    return len(table) > 0 and table["person"].null_count() == 0
+    """Whether the person of every presentation with a score is known; there must be one."""
+    persons = table.drop_nulls("score")["person"]
+    return len(persons) > 0 and persons.null_count() == 0
+
+
+def people_of(table: pl.DataFrame) -> int | None:
+    """How many people are known to have presented, None where those with a score are not all known."""
+    return table["person"].drop_nulls().n_unique() if known(table) else None
 
 
 @dataclass(frozen=True, eq=False)

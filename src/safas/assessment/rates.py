@@ -11,7 +11,6 @@ import polars as pl
 from safas import metrics
 from safas.assessment.intervals import Cell, cell
 from safas.assessment.operating import OperatingPoint, threshold_of
-from safas.assessment.presentations import known
 from safas.assessment.scored import Scored, below, parts
 
 BPCER_AT = (0.1, 0.05, 0.01)  # BPCER10, BPCER20, BPCER100
@@ -101,5 +100,6 @@ def auc_or_none(data: Scored) -> float | None:
 
 
 def subjects(rows: pl.DataFrame) -> int | None:
-    """How many people, None where they are not known."""
-    return rows["person"].n_unique() if known(rows) else None
+    """How many people, None where not all are known."""
+    people = rows["person"]
+    return people.n_unique() if len(people) and not people.null_count() else None

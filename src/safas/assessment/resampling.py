@@ -5,8 +5,9 @@ are not known, presentations are drawn, and the intervals are too narrow if one 
 that was chosen on other people is chosen anew on a draw of those.
 
 A replicate is a vector of counts by distinct score and class, so that a thousand of them are one matrix product.
-Beyond MAX_BINS distinct scores neighbours share a bin (of as many presentations each, split at the threshold in
-use): this moves a rate by less than 1 / MAX_BINS, in the bootstrap only.
+Beyond MAX_BINS distinct scores neighbours share a bin, cut at quantiles of bona fide and of each species, and at the
+threshold in use. With c such classes this moves a rate of any of them by less than 1 / (MAX_BINS / c - 1), in the
+bootstrap only.
 """
 
 from collections.abc import Iterator
@@ -52,11 +53,15 @@ class Draws:
         return np.asarray(self.attacks.sum(axis=1))
 
 
-def counted(table: pl.DataFrame, threshold: float | None = None) -> Counted:
-    """Columns: label, attack, score, person (null where not known). Rows without a score are left out."""
+def counted(
+    table: pl.DataFrame, threshold: float | None = None, among: pl.DataFrame | None = None
+) -> Counted:
+    """Columns: label, attack, score, person (null where not known). Rows without a score are left out.
+
+    `among` is the table whose people are drawn, all of them known, where this one holds a part of its rows.
+    """
     rows = table.select("label", "attack", "score", "person").drop_nulls("score")
     scores = rows["score"].to_numpy()
-    values, bins = _binned(scores, threshold)
     species = sorted(rows.filter(pl.col("label") == "spoof")["attack"].unique())
     code = {name: i + 1 for i, name in enumerate(species)}
     kind = rows.select(
@@ -64,25 +69,36 @@ def counted(table: pl.DataFrame, threshold: float | None = None) -> Counted:
         .then(0)
         .otherwise(pl.col("attack").replace_strict(code, default=0, return_dtype=pl.Int64))
     ).to_series()
-    cells = kind.to_numpy() * values.size + bins
-    known = rows["person"].null_count() == 0 and rows["person"].n_unique() > 1
-    people = _coded(rows["person"]) if known else np.arange(scores.size)
-    shape = (int(people.max(initial=-1)) + 1, (1 + len(species)) * values.size)
-    counts = csr_array((np.ones(scores.size), (people, cells)), shape=shape)
+    kinds = kind.to_numpy()
+    values, bins = _binned(scores, kinds, threshold)
+    names = (rows if among is None else among.drop_nulls("score"))["person"].unique().sort()
+    known = names.null_count() == 0 and len(names) > 1
+    people = _coded(rows["person"], names) if known else np.arange(scores.size)
+    shape = (len(names) if known else scores.size, (1 + len(species)) * values.size)
+    counts = csr_array((np.ones(scores.size), (people, kinds * values.size + bins)), shape=shape)
     return Counted(values, tuple(species), counts, known)
 
 
-def drawn(data: Counted, replicates: int, seed: tuple[int, ...]) -> Iterator[Draws]:
-    """The replicates in order, some at a time; the same seed and the same people give the same draws."""
+def drawn(
+    data: Counted, replicates: int, seed: tuple[int, ...], part: Counted | None = None
+) -> Iterator[Draws]:
+    """The replicates in order, some at a time; the same seed and the same people give the same draws.
+
+    With `part`, which was counted among data's people, its presentations are drawn with them: a draw may have none of a
+    class.
+    """
     rng = np.random.default_rng(seed)
+    of = part or data
     chunk = max(1, min(_CHUNK, _AT_ONCE // data.counts.shape[0])) if data.clustered else _CHUNK
     for start in range(0, replicates, chunk):
         rows = min(chunk, replicates - start)
-        cells = _clusters(data, rows, rng) if data.clustered else _singles(data, rows, rng)
-        cells = cells.reshape(rows, data.classes, data.values.size)
-        accepted = np.zeros((rows, data.classes, data.values.size + 1))
+        cells = (
+            (of.counts.T @ _clusters(data, rows, rng).T).T if data.clustered else _singles(data, rows, rng)
+        )
+        cells = cells.reshape(rows, of.classes, of.values.size)
+        accepted = np.zeros((rows, of.classes, of.values.size + 1))
         accepted[:, :, :-1] = np.cumsum(cells[:, :, ::-1], axis=2)[:, :, ::-1]
-        yield Draws(data.values, accepted[:, 0], accepted[:, 1:])
+        yield Draws(of.values, accepted[:, 0], accepted[:, 1:])
 
 
 def thresholds(draws: Draws, point: OperatingPoint) -> FloatArray:
@@ -147,32 +163,41 @@ def _middle(draws: Draws, cut: IntArray) -> FloatArray:
     bins = np.arange(draws.values.size)
     lowest = np.where(seen & (bins >= cut[:, None]), bins, draws.values.size).min(axis=1)
     highest = np.where(seen & (bins < cut[:, None]), bins, -1).max(axis=1)
-    padded = np.append(draws.values, np.nextafter(draws.values[-1], np.inf))
-    high, low = padded[lowest], padded[highest]
+    low = draws.values[highest]
+    above = np.nextafter(low, np.inf)  # of all that was drawn
+    high = np.where(lowest == draws.values.size, above, np.append(draws.values, np.nan)[lowest])
     middle = low / 2 + high / 2
     no_middle = (highest < 0) | (lowest == draws.values.size) | (middle <= low)
     return np.asarray(np.where(no_middle, high, middle))
 
 
-def _coded(person: pl.Series) -> IntArray:
-    """The place of each name among the sorted names."""
-    names = person.unique().sort()
+def _coded(person: pl.Series, names: pl.Series) -> IntArray:
+    """The place of each name among all."""
     return person.replace_strict(names, np.arange(len(names)), return_dtype=pl.Int64).to_numpy()
 
 
-def _binned(scores: FloatArray, threshold: float | None) -> tuple[FloatArray, IntArray]:
+def _binned(scores: FloatArray, kinds: IntArray, threshold: float | None) -> tuple[FloatArray, IntArray]:
+    """The lowest score of each bin, rising, and the bin of each score."""
     values, bins = np.unique(scores, return_inverse=True)
     if values.size <= MAX_BINS:
         return values, bins
-    at = np.linspace(0, scores.size - 1, MAX_BINS).astype(np.int64)
-    edges = np.unique(np.partition(scores, at)[at])
+    of_kinds = [scores[kinds == kind] for kind in np.unique(kinds)]
+    each = max(2, MAX_BINS // len(of_kinds))
+    edges = np.unique(np.concatenate([_quantiles(of_kind, each) for of_kind in of_kinds]))
     if threshold is not None:
         k = int(np.searchsorted(values, threshold))
         edges = np.unique(np.append(edges, values[min(k, values.size - 1)]))
     return edges, np.searchsorted(edges, scores, side="right") - 1
 
 
+def _quantiles(scores: FloatArray, count: int) -> FloatArray:
+    """So many of the scores, from the lowest to the highest, with as many of the others between any two."""
+    at = np.linspace(0, scores.size - 1, count).astype(np.int64)
+    return np.asarray(np.partition(scores, at)[at])
+
+
 def _clusters(data: Counted, rows: int, rng: np.random.Generator) -> FloatArray:
+    """How often each person is drawn [rows, G], anew until someone of each class is."""
     people = data.counts.shape[0]
     width = data.values.size
     holds = np.stack([data.counts[:, :width].sum(axis=1) > 0, data.counts[:, width:].sum(axis=1) > 0])
@@ -180,7 +205,7 @@ def _clusters(data: Counted, rows: int, rng: np.random.Generator) -> FloatArray:
     weights = _weights(rng, rows, people)
     while (lacking := ~((weights @ holds.T) > 0).all(axis=1)).any():
         weights[lacking] = _weights(rng, int(lacking.sum()), people)
-    return np.ascontiguousarray((data.counts.T @ weights.T).T)
+    return weights
 
 
 def _weights(rng: np.random.Generator, rows: int, people: int) -> FloatArray:

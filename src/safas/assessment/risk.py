@@ -9,7 +9,7 @@ from safas.assessment import rates
 from safas.assessment.calibration import DENY, PASS, UNSURE, Decision
 from safas.assessment.decision import Side, decide, needed, own_live_threshold, supportable
 from safas.assessment.intervals import LEVEL, cell
-from safas.assessment.presentations import Presentations, known
+from safas.assessment.presentations import Presentations, people_of
 from safas.assessment.scored import parts
 from safas.errors import InputError
 
@@ -49,7 +49,7 @@ def decision(risks: Risks, dev: Presentations | None, test: pl.DataFrame) -> Jso
         "risks": {"apcer": risks.apcer, "bpcer": risks.bpcer},
         "confidence": risks.confidence,
         "fitted_on": dev.file,
-        "people": dev.table["person"].n_unique() if known(dev.table) else None,
+        "people": people_of(dev.table),
         "pass": {
             "threshold": made.passes,
             "supported": made.passes is not None,
@@ -130,7 +130,7 @@ def _side(side: Side, name: str, confidence: float) -> Json:
 
 def _assumptions(dev: Presentations, confidence: float) -> str:
     """With what is left of the guarantee when people gave several presentations, which are then not independent."""
-    people = dev.table["person"].n_unique() if known(dev.table) else None
+    people = people_of(dev.table)
     if people is None:
         return f"{ASSUMPTIONS} Whose presentations they are is not known: of one person several are not independent."
     if people == len(dev.table):

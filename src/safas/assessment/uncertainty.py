@@ -1,7 +1,7 @@
 """The bootstrap's intervals of every headline number and of every cell, the threshold derived anew each time."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +43,19 @@ def replicates(data: Counted, thresholds: FloatArray, plan: Bootstrap) -> dict[s
 
     NaN where a draw has none of a species. Both classes must be there.
     """
-    found: dict[str, list[FloatArray]] = defaultdict(list)
-    start = 0
-    for draws in resampling.drawn(data, plan.replicates, (plan.seed, _TEST)):
-        part = thresholds[start : start + len(draws.live)]
-        start += len(part)
-        for name, values in _numbers(draws, part, data).items():
-            found[name].append(values)
-    return {name: np.concatenate(values) for name, values in found.items()}
+    draws = resampling.drawn(data, plan.replicates, (plan.seed, _TEST))
+    return _collected(draws, thresholds, lambda drawn, at: _numbers(drawn, at, data))
+
+
+def group_replicates(
+    whole: Counted, group: Counted, thresholds: FloatArray, plan: Bootstrap
+) -> dict[str, FloatArray]:
+    """A group's rates on the draws of all of the test's people [R]: apcer_pooled, bpcer and "species/<name>".
+
+    So a threshold that the test itself chose meets the draw that it is of. NaN where a draw has none of a kind.
+    """
+    draws = resampling.drawn(whole, plan.replicates, (plan.seed, _TEST), group)
+    return _collected(draws, thresholds, lambda drawn, at: _rates(drawn, at, group))
 
 
 def intervals(found: Mapping[str, FloatArray]) -> dict[str, Interval]:
@@ -59,9 +64,9 @@ def intervals(found: Mapping[str, FloatArray]) -> dict[str, Interval]:
 
 
 def interval(values: FloatArray) -> Interval:
-    """[low, high] at 95 %, of the replicates in which the number is defined; None when they are all the same.
+    """[low, high] at 95 %, of the replicates in which the number is defined; None when both ends are the same.
 
-    A number that no draw changes, such as a rate without any error, has an interval without width, which proves
+    A number that hardly a draw changes, such as a rate without any error, has an interval without width, which proves
     nothing: there the Clopper-Pearson bound is the honest one.
     """
     values = values[np.isfinite(values)]
@@ -84,22 +89,43 @@ def in_words(data: Counted, plan: Bootstrap, *, oracle: bool, fixed: bool) -> di
     }
 
 
-def _numbers(draws: Draws, threshold: FloatArray, data: Counted) -> dict[str, FloatArray]:
+def _collected(
+    draws: Iterable[Draws],
+    thresholds: FloatArray,
+    numbers: Callable[[Draws, FloatArray], dict[str, FloatArray]],
+) -> dict[str, FloatArray]:
+    """The numbers of some draws after the other, each with its threshold, as one row of each."""
+    found: dict[str, list[FloatArray]] = defaultdict(list)
+    start = 0
+    for some in draws:
+        end = start + len(some.live)
+        for name, values in numbers(some, thresholds[start:end]).items():
+            found[name].append(values)
+        start = end
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _rates(draws: Draws, threshold: FloatArray, data: Counted) -> dict[str, FloatArray]:
     lives, pooled = draws.live[:, 0], draws.pooled
-    bpcer = 1 - resampling.at(draws.live, draws.values, threshold) / lives
     of_species = _share(resampling.at(draws.attacks, draws.values, threshold), draws.attacks[:, :, 0])
-    worst = np.nanmax(of_species, axis=1)
-    all_attacks = resampling.at(pooled, draws.values, threshold) / pooled[:, 0]
     return {
+        "apcer_pooled": _share(resampling.at(pooled, draws.values, threshold), pooled[:, 0]),
+        "bpcer": 1 - _share(resampling.at(draws.live, draws.values, threshold), lives),
+        **{f"species/{name}": of_species[:, i] for i, name in enumerate(data.species)},
+    }
+
+
+def _numbers(draws: Draws, threshold: FloatArray, data: Counted) -> dict[str, FloatArray]:
+    rates = _rates(draws, threshold, data)
+    worst = np.nanmax([rates[f"species/{name}"] for name in data.species], axis=0)
+    return {
+        **rates,
         "apcer": worst,
-        "apcer_pooled": all_attacks,
-        "bpcer": bpcer,
-        "acer": (worst + bpcer) / 2,
-        "hter": (all_attacks + bpcer) / 2,
+        "acer": (worst + rates["bpcer"]) / 2,
+        "hter": (rates["apcer_pooled"] + rates["bpcer"]) / 2,
         "eer": resampling.eer(draws),
         "auc": resampling.auc(draws),
         **{f"bpcer_at_apcer/{rate:g}": _bpcer_at(draws, rate) for rate in BPCER_AT},
-        **{f"species/{name}": of_species[:, i] for i, name in enumerate(data.species)},
     }
 
 

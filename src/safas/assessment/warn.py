@@ -45,8 +45,8 @@ def reversed_direction(file: Presentations) -> Note | None:
         return None
     draws = resampling.drawn(resampling.counted(file.table), 200, (0, 0))
     found = interval(np.concatenate([resampling.auc(draw) for draw in draws]))
-    sure = _reversed_by_chance(file.table) < (1 - LEVEL) / 2 if found is None else found[1] < 0.5
-    if not sure:
+    certain = area == 0 and _reversed_by_chance(file.table) < (1 - LEVEL) / 2
+    if not (certain if found is None else found[1] < 0.5):
         return Note(
             WARNING,
             "below-chance",
@@ -97,8 +97,8 @@ def _lost(inputs: Inputs) -> Iterator[Note]:
         yield Note(
             WARNING,
             "no-subject",
-            "No `subject` for every row: presentations are taken as independent. Where one person gave several, the "
-            "intervals are too narrow.",
+            "No `subject` for every row with a score: presentations are taken as independent. Where one person gave "
+            "several, the intervals are too narrow.",
         )
     if table["domain"].null_count() == len(table):
         yield Note(NOTE, "no-domain", "No `domain`: nothing is told apart by camera or place.")
@@ -119,7 +119,7 @@ def _unseen(inputs: Inputs) -> Iterator[Note]:
 def _people(inputs: Inputs) -> Iterator[Note]:
     if inputs.dev is None or not (known(inputs.test.table) and known(inputs.dev.table)):
         return
-    both = set(inputs.test.table["person"]) & set(inputs.dev.table["person"])
+    both = set(inputs.test.table["person"].drop_nulls()) & set(inputs.dev.table["person"].drop_nulls())
     if both:
         name = sorted(both)[0].split("\n")[-1]
         yield Note(

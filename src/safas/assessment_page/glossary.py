@@ -21,7 +21,7 @@ GLOSSARY = (
     ("oracle", "A number for which the tested data themselves chose something, which nobody has in the field: better "
      "than real use."),
     ("dev", "Scores of other people than the tested ones, by which the threshold is chosen beforehand."),
-    ("Clopper-Pearson interval", "The exact interval of a share of independent presentations. Two-sided, the truth is "
+    ("Clopper-Pearson interval", "The interval of a share of independent presentations. Two-sided, the truth is "
      "outside at most 5 times in 100; one-sided where no error was seen: below 3 / n, about."),
     ("bootstrap over people", "The test is drawn again and again from its own people, each with all their "
      "presentations, and a threshold that was not stated is derived anew; the middle 95 % of the outcomes are given."),

@@ -53,9 +53,9 @@ def by_species(report: Json) -> Table:
         "at most, %",
     )
     note = (
-        "Errors: attacks accepted, bona fide rejected, at the threshold in use. 95 % interval: Clopper-Pearson, exact "
+        "Errors: attacks accepted, bona fide rejected, at the threshold in use. 95 % interval: Clopper-Pearson, "
         "for independent presentations; where no error (or nothing but errors) was seen it is one-sided. Over "
-        f"{drawn_unit(report)}: bootstrap; none where no draw changes the rate. At most: the one-sided 95 % bound."
+        f"{drawn_unit(report)}: bootstrap; none where hardly a draw changes it. At most: the one-sided 95 % bound."
     )
     return Table("Error rates by species of attack instrument", columns, groups, note)
 

@@ -3,8 +3,8 @@
 What is drawn. A replicate draws the people of the target and, domain by domain, the people of source validation,
 as many as there are, with replacement and with all their videos; the source-validation threshold is derived anew
 from the drawn validation people (`safas.protocols.source_threshold`'s rule) and applied to the drawn target
-people. A person who serves in several protocols, methods or seeds has the same weight in all of them, so that
-everything is paired. What is reported as the value keeps the threshold that was in use.
+people. Methods and seeds are paired by that: the same people of a domain have the same weights wherever they serve
+together, in several protocols too. What is reported as the value keeps the threshold that was in use.
 
 What an interval covers: who happened to stand before the camera, at validation and at test; and, where it is said,
 which seeds happened to be trained. These are drawn with replacement too: with three of them that is rough, and by a
