@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import reports
+from safas import metrics
 from safas.assessment.comparison import System, compare, mcnemar
 from safas.assessment.operating import parse
 from safas.errors import InputError
@@ -102,6 +103,38 @@ def test_presentations_without_people_are_drawn_as_people_with_one_each() -> Non
     assert sum(row["interval"] is not None for row in made[0]["rows"]) >= len(made[0]["rows"]) - 1
 
 
+def test_each_threshold_is_derived_anew_on_drawn_people_of_its_dev() -> None:
+    """The interval of HTER, draw by draw: people of test from stream 0, those of dev from stream 1."""
+    dev = reports.table(9, 20).drop_nulls("score")
+    other = dev.with_columns(pl.col("score") ** 2)
+    pair = [
+        replace(system(rows, name), dev=reports.presentations(chosen_by, "dev"))
+        for rows, chosen_by, name in ((ROWS, dev, "a"), (NOISY, other, "b"))
+    ]
+    made = compare(*pair, parse("eer"), 50, 0)
+    differences = []
+    for of_test, of_dev in zip(_draws(ROWS, 0), _draws(dev, 1), strict=True):
+        values = []
+        for rows, chosen_by in ((ROWS, dev), (NOISY, other)):
+            threshold = metrics.eer(**_both(chosen_by[of_dev]))[1]
+            values.append(metrics.hter(**_both(rows[of_test]), threshold=threshold))
+        differences.append(values[0] - values[1])
+    (row,) = (row for row in made["rows"] if row["name"] == "HTER")
+    assert row["interval"] == pytest.approx(np.quantile(differences, [0.025, 0.975]))
+
+
+def _draws(rows: pl.DataFrame, stream: int) -> list[np.ndarray]:
+    """The rows of the people of each of 50 draws."""
+    people = rows["person"].rank("dense").to_numpy().astype(int) - 1
+    number = int(people.max()) + 1
+    drawn = np.random.default_rng((0, stream)).integers(0, number, (50, number))
+    return [np.repeat(np.arange(len(rows)), np.bincount(one, minlength=number)[people]) for one in drawn]
+
+
+def _both(rows: pl.DataFrame) -> dict[str, np.ndarray]:
+    return {"scores": rows["score"].to_numpy(), "live": (rows["label"] == "live").to_numpy()}
+
+
 def test_a_difference_that_no_draw_changes_is_decided_by_mcnemar() -> None:
     """b accepts every mask, a none: the same in every draw. With 40 of them p = 2 / 2^40; with one it is 1."""
     for people, better in ((40, "a"), (1, "undecided")):
@@ -121,6 +154,8 @@ def test_a_difference_that_no_draw_changes_is_decided_by_mcnemar() -> None:
         made = compare(system(rows, "a"), system(rows.with_columns(mask.alias("score")), "b"), FIXED, 100, 0)
         row = next(row for row in made["rows"] if row["name"] == "APCER, mask")
         assert (row["difference"], row["interval"], row["better"]) == (-1, None, better)
+        row = next(row for row in made["rows"] if row["name"] == "HTER")  # of bona fide p is 1
+        assert (row["difference"], row["interval"], row["better"]) == (-0.5, None, better)
 
 
 def test_the_chance_of_calling_equal_systems_different_is_small() -> None:

@@ -12,8 +12,10 @@ from safas.assessment import rates
 from safas.assessment.assess import Settings, assess
 from safas.assessment.breakdown import breakdown
 from safas.assessment.failures import with_failures
+from safas.assessment.intervals import cell
 from safas.assessment.operating import parse
 from safas.assessment.presentations import UNNAMED, Inputs
+from safas.assessment.support import support
 from safas.assessment.system import full_system
 from safas.assessment.uncertainty import Bootstrap
 from safas.errors import InputError, TableError
@@ -125,6 +127,22 @@ def test_failures_without_their_samples_are_counted_and_said(tmp_path: Path) -> 
     assert any("samples.parquet" in note.text for note in whole.notes)
 
 
+def test_a_failed_video_of_an_unknown_person_leaves_the_people_of_the_scores_known(tmp_path: Path) -> None:
+    """Without samples.parquet nobody knows whose it was; the rates and their intervals are of the others."""
+    test = reports.presentations(reports.table(0, 30).drop_nulls("score"), "scores.csv")
+    whole = with_failures(test, folder(tmp_path, samples=False))
+    settings = Settings(parse("threshold=0.5"), replicates=50, by=("device",))
+    before, after = (assess(Inputs(one), settings) for one in (test, whole))
+    assert after["intervals"]["unit"] == "subject"
+    assert after["data"]["test"]["subjects"] == before["data"]["test"]["subjects"] == 30
+    assert "no-subject" not in {note["code"] for note in after["notes"]}
+    groups = [
+        {one["name"]: one["bpcer"] for one in made["breakdowns"]["device"]["groups"]}
+        for made in (before, after)
+    ]
+    assert groups[1].items() >= groups[0].items()
+
+
 def test_failures_of_a_test_without_data_sets_are_of_its_people(tmp_path: Path) -> None:
     rows = reports.table(0, 4).drop("reason").drop_nulls("score")
     test = reports.presentations(
@@ -181,6 +199,29 @@ def test_scores_that_are_wholly_reversed_are_an_alarm_too() -> None:
     assert (found["reversed"]["level"], "AUC 0.00" in found["reversed"]["text"]) == ("alarm", True)
     few = rows.filter(pl.col("person").is_in(rows["person"].unique().sort().head(3).implode()))
     assert "reversed" not in codes(few.with_columns(score))  # however many presentations, of three people
+
+
+def test_an_auc_that_no_draw_changes_is_told_as_it_is() -> None:
+    """Of each person live .1 and .5, attacks .3 and .9: one pair of four is in order, whoever is drawn."""
+    score = pl.Series([0.1, 0.5, 0.3, 0.9] * 30)
+    rows = reports.table(0, 30)
+    rows = pl.concat(
+        [of.filter(label=label).head(2) for of in rows.partition_by("person") for label in ("live", "spoof")]
+    ).with_columns(score.alias("score"))
+    found = codes(rows)
+    assert "AUC is 0.25" in found["below-chance"]["text"]
+    assert "reversed" not in found
+
+
+def test_claims_that_are_supported_by_hand() -> None:
+    """0 of 59: 0.95^59 = 4.8 % <= 5 %. 1 of 59: 0.95^59 + 59 * 0.05 * 0.95^58 = 19.9 %, and for a tenth 1.5 %."""
+    report = {"bpcer": cell(0, 59), "species": {"print": cell(1, 59), "mask": cell(0, 0)}}
+    seen = {one["what"]: one["claims"] for one in support(report, parse("eer"), None)["seen"]}
+    assert seen == {
+        "bona fide": {"0.1": True, "0.05": True, "0.01": False},
+        "print": {"0.1": True, "0.05": False, "0.01": False},
+        "mask": {"0.1": False, "0.05": False, "0.01": False},
+    }
 
 
 def test_the_direction_is_judged_on_dev_where_there_is_one() -> None:

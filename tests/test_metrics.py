@@ -177,6 +177,13 @@ def test_the_nearest_rate_is_that_of_scikit_learns_curve(data, fpr):
     )
 
 
+def test_the_nearest_of_two_rates_that_only_decimals_hold_equally_near():
+    """Of 50 attacks 2 and 3 are as near to 0.05; written in binary, 3 are nearer: a live face between them counts."""
+    data = case([0.95, 0.5, 0.3], [0.99, 0.98, 0.90, *np.linspace(0.1, 0.2, 47)])
+    assert abs(3 / 50 - 0.05) < abs(2 / 50 - 0.05)
+    assert tpr_at_nearest_fpr(**data, fpr=0.05) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("data", RANDOM)
 @pytest.mark.parametrize("threshold", [-np.inf, 0.0, 0.3, 0.5, 0.77, np.inf])
 def test_hter_is_one_minus_scikit_learns_mean_recall(data, threshold):

@@ -40,6 +40,13 @@ def test_shade_is_the_decision_around_the_threshold() -> None:
         assert marker["colorscale"][0] == [0, "--paper"]
 
 
+def test_shades_reach_as_far_as_nineteen_of_twenty_decisions() -> None:
+    table = pl.concat([TABLE[:1]] * 21).with_columns(pl.Series("decision", np.arange(21.0)))
+    spec = plane_spec(Plane(np.tile(POINTS[:1], (21, 1)), table, 0.0))
+    (marker,) = (t["marker"] for t in spec["data"] if "cmin" in t.get("marker", {}))
+    assert (marker["cmin"], marker["cmax"]) == (-19, 19)
+
+
 def test_the_lines_are_where_decision_and_heads_meet_the_threshold() -> None:
     """x + 2 y - 1 = 0.5 for the decision; the heads' lines are y = 0.5 and x = 0.5."""
     heads = {"north": Affine(np.array([0.0, 1.0]), 0, 1), "west": Affine(np.array([1.0, 0.0]), 0, 1)}

@@ -47,7 +47,15 @@ def test_glance_draws_only_what_is_known() -> None:
     ring, dot = figure.spec["data"][-2:]
     assert (ring["x"], dot["x"]) == ([5, None], [20, 10])
     assert len(figure.spec["data"]) == 4  # one gap and one interval
+    gap, interval = figure.spec["data"][:2]
+    assert (gap["x"], interval["x"]) == ([5, 20], [10, 30])
     assert "ERM 20.0 % (95 % interval 10.0 to 30.0), inside 5.0 %; SA-FAS 10.0 %" in figure.alt
+
+
+def test_bars_are_shares_judged_wrongly() -> None:
+    figure = figures.by_species("k", "west", {"ERM": {"live": 0.1, "print": 0.2}})
+    (bars,) = figure.spec["data"]
+    assert (bars["y"], bars["x"]) == (["live", "print"], [10, 20])
 
 
 def test_colours_are_css_variables() -> None:

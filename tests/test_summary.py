@@ -6,7 +6,7 @@ import pytest
 import many
 from safas.benchmark.comparison import interval
 from safas.benchmark.gathering import gather
-from safas.benchmark.summary import headline_table, sections, summary
+from safas.benchmark.summary import headline_table, sections
 from safas.protocols import LETTERS, protocols_named
 from safas.published import PUBLISHED
 from safas.run_evaluation import Outcome
@@ -22,6 +22,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
 @pytest.fixture(scope="module")
 def tables(outcomes: list[Outcome]) -> list[Table]:
     return summary(outcomes, simulated=True)
+
+
+def summary(outcomes: list[Outcome], *, simulated: bool) -> list[Table]:
+    """All tables, the headline first."""
+    return [table for section in sections(gather(outcomes), simulated=simulated) for table in section.tables]
 
 
 def named(tables: list[Table], words: str) -> Table:

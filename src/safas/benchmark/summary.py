@@ -7,11 +7,10 @@ import numpy as np
 
 from safas.benchmark.comparison import Errors, interval
 from safas.benchmark.contrasts import ByProtocol, contrast_table, protocol_contrast_table, rank_table
-from safas.benchmark.gathering import Gathered, Runs, gather
+from safas.benchmark.gathering import Gathered, Runs
 from safas.protocols import OULU
 from safas.published import ORACLE, PUBLISHED, PUBLISHED_PROTOCOLS, Published
 from safas.results import PICKS, Number, Row, method_name, over_seeds, protocol_titles, spelled_out
-from safas.run_evaluation import Outcome
 from safas.table import LABELS
 from safas.tables import Cell, Group, Table, grid_table, plain_table, result_table
 
@@ -37,11 +36,6 @@ class Section:
     title: str
     tables: Sequence[Table]
     main: bool = True
-
-
-def summary(outcomes: Sequence[Outcome], *, simulated: bool) -> list[Table]:
-    """All tables, the headline first."""
-    return [table for section in sections(gather(outcomes), simulated=simulated) for table in section.tables]
 
 
 def sections(of: Gathered, *, simulated: bool) -> list[Section]:
