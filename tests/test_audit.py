@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,45 @@ def test_what_the_owners_call_it_becomes_the_fields_terms(trees: dict[str, Path]
     assert one("msu-mfsd", "real/real_client002_android_SD_scene01") == (
         "train", "live", "none", "", "002", "android_SD", "scene01", "720x480",
     )  # fmt: skip
+
+
+SPECIES: dict[str, dict[str, tuple[str, str]]] = {  # as the owners name a file, by datasets' descriptions
+    "oulu-npu": {
+        r"_1\.avi$": ("none", ""), r"_2\.avi$": ("print", "print/1"), r"_3\.avi$": ("print", "print/2"),
+        r"_4\.avi$": ("replay_video", "display/1"), r"_5\.avi$": ("replay_video", "display/2"),
+    },
+    "casia-fasd": {
+        r"/(1|2|HR_1)\.avi$": ("none", ""), r"/(3|4|HR_2)\.avi$": ("print", "photo/warped"),
+        r"/(5|6|HR_3)\.avi$": ("cut", "photo/cut"), r"/(7|8|HR_4)\.avi$": ("replay_video", "tablet"),
+    },
+    "replay-attack": {
+        r"/real/": ("none", ""),
+        r"/fixed/attack_print_.*_highdef_photo_": ("print", "print/fixed"),
+        r"/hand/attack_print_.*_highdef_photo_": ("print", "print/hand"),
+        r"/fixed/attack_mobile_.*_mobile_photo_": ("replay_photo", "mobile/fixed"),
+        r"/hand/attack_mobile_.*_mobile_photo_": ("replay_photo", "mobile/hand"),
+        r"/fixed/attack_mobile_.*_mobile_video_": ("replay_video", "mobile/fixed"),
+        r"/hand/attack_mobile_.*_mobile_video_": ("replay_video", "mobile/hand"),
+        r"/fixed/attack_highdef_.*_highdef_photo_": ("replay_photo", "highdef/fixed"),
+        r"/hand/attack_highdef_.*_highdef_photo_": ("replay_photo", "highdef/hand"),
+        r"/fixed/attack_highdef_.*_highdef_video_": ("replay_video", "highdef/fixed"),
+        r"/hand/attack_highdef_.*_highdef_video_": ("replay_video", "highdef/hand"),
+    },
+    "msu-mfsd": {
+        r"/real/": ("none", ""), r"_printed_photo_": ("print", "printed_photo"),
+        r"_ipad_video_": ("replay_video", "ipad_video"), r"_iphone_video_": ("replay_video", "iphone_video"),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECIES)
+def test_every_file_is_of_the_species_that_its_name_says(name: str, trees: dict[str, Path]) -> None:
+    for path, label, *told in (
+        read_source(name, trees[name]).select("path", "label", "attack", "instrument").rows()
+    ):
+        (expected,) = (kind for pattern, kind in SPECIES[name].items() if re.search(pattern, path))
+        assert tuple(told) == expected, path
+        assert label == ("live" if expected[0] == "none" else "spoof"), path
 
 
 @pytest.fixture
@@ -373,6 +413,25 @@ def test_sidecars(tmp_path: Path) -> None:
     ]
 
 
+def test_sidecars_are_found_as_the_videos_are(tmp_path: Path) -> None:
+    """Upper case and the other separator; and a file of the same name with another ending is no sidecar."""
+    root = official.link_all(tmp_path / "oulu", ["TRAIN-FILES/1-1-01-1.AVI", "TRAIN-FILES/1-1-02-1.AVI"])
+    (root / "TRAIN-FILES/1-1-01-1.TXT").write_text("0,60,40,40,40\n")
+    boxes = read_boxes("oulu-npu", root, read_source("oulu-npu", root))
+    assert boxes is not None
+    assert boxes["video"].to_list() == ["1_1_01_1"]
+
+    stem = "scene01/real/real_client002_laptop_SD_scene01"
+    msu = official.link_all(tmp_path / "msu", [f"{stem}.mov"])
+    for name, client in (("train", "02"), ("test", "03")):
+        (msu / f"{name}_sub_list.txt").write_text(f"{client}\n")
+    (msu / f"{stem.upper()}.FACE").parent.mkdir(parents=True)
+    (msu / f"{stem.upper()}.FACE").write_text("1, 5, 6, 25, 36\n")
+    boxes = read_boxes("msu-mfsd", msu, read_source("msu-mfsd", msu))
+    assert boxes is not None
+    assert boxes["frame"].to_list() == [1]
+
+
 def test_another_copy_of_the_set_is_looked_at_for_itself(small: Path, tmp_path: Path) -> None:
     """Same names, sizes and times of change: what was read elsewhere must not vouch for it."""
     copy = Path(shutil.copytree(small, tmp_path / "copy"))
@@ -405,6 +464,14 @@ def test_a_table_of_ones_own_is_held_to_its_rules(tmp_path: Path) -> None:
     assert found.missing == ["gone.avi"]
     assert found.problems == [("the sample table", "the video id '1' stands in more than one row")]
     assert not found.complete
+    rows = [{**rows[0], "subject": None}]
+    (tmp_path / "samples.csv").unlink()
+    pl.DataFrame([{**dict.fromkeys(SAMPLES, ""), **row} for row in rows]).write_parquet(
+        tmp_path / "samples.parquet"
+    )
+    ((where, words),) = look("table", tmp_path, tmp_path / "out").problems
+    assert where == "the sample table"
+    assert "subject" in words
     with pytest.raises(InputError, match="workers = 0"):
         audit("table", tmp_path, tmp_path / "out", workers=0)
 

@@ -1,9 +1,12 @@
 """A real run, exported for real: the same numbers as torch, thresholds of source validation, nothing of the target."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,14 +14,17 @@ import polars as pl
 import pytest
 import torch
 from onnx import numpy_helper
+from scipy.spatial.distance import mahalanobis
+from sklearn.covariance import ledoit_wolf
 
 from conftest import Finished
+from safas import metrics
 from safas.assessment.risk import Risks
 from safas.batches import CropStore
 from safas.bundle import open_bundle
 from safas.cli import main
 from safas.errors import InputError, MetricError, TrainingError
-from safas.export import ExportConfig, export
+from safas.export import ExportConfig, bundling, export
 from safas.export.bundling import heads_of
 from safas.export.fixing import band, calibration, operating_points, presentations
 from safas.export.graph import differences, runner, to_onnx
@@ -154,6 +160,82 @@ def test_other_crops_and_other_folders_are_refused(finished: Finished, tmp_path:
     with pytest.raises(InputError, match="not a run's folder"):
         export(finished.prepared, finished.prepared, tmp_path / "out", progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]
+
+
+def test_a_killed_export_is_made_again_where_it_was(
+    bundle: Path, finished: Finished, tmp_path: Path, yunet_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all that it writes the contract is the last and the clusters are the first; a file of one's own is kept."""
+    monkeypatch.setenv("SAFAS_FACE_DETECTOR", str(yunet_file))
+    out = tmp_path / "out"
+    shutil.copytree(bundle, out)
+    (out / "bundle.json").unlink()
+    (out / ".0123456789abcdef.partial").write_bytes(b"half")
+    export(finished.run, finished.prepared, out, progress=False)
+    assert open_bundle(out).contract == open_bundle(bundle).contract
+    (out / "bundle.json").unlink()
+    (out / "mine.txt").write_text("important")
+    with pytest.raises(InputError, match="neither a bundle nor empty"):
+        export(finished.run, finished.prepared, out, progress=False)
+    (out / "mine.txt").unlink()
+    (out / "clusters.npz").unlink()  # what is left may be someone's own model
+    with pytest.raises(InputError, match="neither a bundle nor empty"):
+        export(finished.run, finished.prepared, out, progress=False)
+
+
+def test_what_the_bundle_decides_by_is_of_source_validation(bundle: Path, finished: Finished) -> None:
+    """From the graph itself: the sigmoid of a video's mean logit, and the Mahalanobis distances of its frames."""
+    said = source_data(parse("north,south->west"), prepared_samples(finished.prepared))
+    model = open_bundle(bundle).contract.models["fp32"]
+    session = onnxruntime.InferenceSession(str(bundle / "model.onnx"))
+    crops = pl.read_parquet(finished.prepared / "crops.parquet").sort("frame")
+
+    def of(rows: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(scores, features) of the crops of each video."""
+        for name in rows["video"]:
+            paths = crops.filter(video=name)["crop"]
+            images = [cv2.imread(str(finished.prepared / path))[:, :, ::-1] for path in paths]
+            scores, features = session.run(["score", "features"], {"crops": np.stack(images)})
+            yield scores, features
+
+    dev = list(of(said.dev))
+    live = (said.dev["label"] == "live").to_numpy()
+    fused = np.array([1 / (1 + np.exp(-np.log(scores / (1 - scores)).mean())) for scores, _ in dev])
+    means = np.array([scores.mean() for scores, _ in dev])
+    rate, threshold = metrics.eer(scores=fused, live=live)
+    assert model.threshold == pytest.approx(threshold, abs=1e-5)
+    assert model.source_validation["eer"] == pytest.approx(rate, abs=1e-6)
+    for name, scores in (("hter", fused), ("hter_mean_of_scores", means)):
+        assert model.source_validation[name] == pytest.approx(metrics.hter_at_eer(scores=scores, live=live))
+
+    train = [features[len(features) // 2].astype(float) for _, features in of(said.train)]
+    kinds = [*zip(said.train["domain"], said.train["label"], strict=True)]
+    centres = {
+        kind: np.mean([f for f, k in zip(train, kinds, strict=True) if k == kind], axis=0) for kind in kinds
+    }
+    spread, _ = ledoit_wolf(
+        np.array([f - centres[k] for f, k in zip(train, kinds, strict=True)]), assume_centered=True
+    )
+    inverse = np.linalg.inv(spread)
+    distances = sorted(  # in standard deviations: of one feature on average
+        min(np.mean([mahalanobis(one, centre, inverse) for one in features]) for centre in centres.values())
+        for _, features in dev
+    )
+    distances = [distance / np.sqrt(len(spread)) for distance in distances]
+    assert model.distance_limit == pytest.approx(
+        distances[int(np.ceil(0.99 * (len(distances) - 1)))], rel=1e-3
+    )
+
+
+def test_eight_bits_that_cost_too_much_are_left_out(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than half a point of AUC is too much; here even a gain of less than a whole would be."""
+    monkeypatch.setattr(bundling, "_MOST_LOST", -1.01)
+    made = export(finished.run, finished.prepared, tmp_path / "out", progress=False)
+    assert set(made.bundle.models) == {"fp32"}
+    assert any("model in 8 bits was left out: AUC" in note for note in made.bundle.notes)
+    assert not (tmp_path / "out/model.int8.onnx").exists()
 
 
 def test_without_a_detector_the_pinned_one_is_demanded(

@@ -74,6 +74,7 @@ def test_from_the_owners_folders_to_the_table(
     assert "imulated" not in page
     crops = read_table(tmp_path / "data/joint/crops.parquet", CROPS)
     assert crops.group_by("dataset").len().sort("dataset")["len"].to_list() == [48, 24, 40, 72]
+    assert pl.read_parquet(tmp_path / "data/joint/failures.parquet").is_empty()
     assert main(command) == 0  # all is there: nothing is done again
     capsys.readouterr()
     note = tmp_path / "data/joint/prepare.json"

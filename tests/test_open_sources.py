@@ -1,6 +1,7 @@
 """CelebA-Spoof, SiW, ROSE-Youtu and WMCA from trees of the owners' shape; every expectation is written out by hand."""
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from safas.errors import InputError, TableError
+from safas.media import evenly_spaced
 from safas.sources import SOURCES, read_boxes, read_source
 from safas.sources.image_size import image_size
 from safas.sources.tree import walk
@@ -278,6 +280,19 @@ def test_the_size_of_an_image_that_is_stored_lying(tmp_path: Path) -> None:
     assert image_size(tmp_path / "a.jpg") == (21, 37)
 
 
+def test_the_size_of_a_png_that_is_stored_lying(tmp_path: Path) -> None:
+    """The same orientation in a chunk between those of the head and of the pixels."""
+    paint(tmp_path / "a.png", 37, 21)
+    plain = (tmp_path / "a.png").read_bytes()
+    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+    chunk = b"eXIf" + tiff
+    exif = len(tiff).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(plain[:33] + exif + plain[33:])
+    assert image_size(tmp_path / "a.png") == (21, 37)
+    (frame,) = evenly_spaced(tmp_path / "a.png", 1)
+    assert frame.image.shape == (37, 21, 3)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"x", b"\xff\xd8", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x89PNG\r\n\x1a\n"]
 )
@@ -322,7 +337,7 @@ def test_the_boxes_of_siw(tmp_path: Path) -> None:
     """A line's place is the frame's: the empty and the faceless lines still count."""
     root = lay(tmp_path, *SIW)
     (root / "Train/live/003/003-1-1-1-1.face").write_text(
-        "10 20 110 220\n0 0 0 0\n\n11, 21, 111, 221\n1 2 3\n"
+        "10 20 110 220\n0 0 0 0\n\n11, 21, 111, 221\n1 2 3\n", encoding="utf-8-sig"
     )
     found = read_boxes("siw", root, read_source("siw", root))
     assert found is not None

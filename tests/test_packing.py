@@ -17,7 +17,7 @@ from safas import batches, packing
 from safas.batches import CropStore, Sampler
 from safas.cli import main
 from safas.errors import InputError, MediaError
-from safas.joint import prepare_jointly
+from safas.joint import join_prepared, prepare_jointly
 from safas.media import evenly_spaced
 from safas.packing import PackedCrops, open_pack, pack
 from safas.prepare import PrepareConfig, prepare
@@ -180,14 +180,16 @@ def test_preparing_anew_discards_the_pack_of_the_folder_and_of_the_joint_one(
     assert prepared() == [False, False]
 
 
+@pytest.mark.parametrize("name", ["mycrops", "crops"])
 def test_a_joint_pack_is_outdated_when_one_of_its_parts_is_prepared_alone(
-    tmp_path: Path, write_video: Write
+    tmp_path: Path, write_video: Write, name: str
 ) -> None:
     """As is one whose preparation was killed before it could be discarded; the table of crops is the same."""
-    root, out = tiny.data_set(tmp_path / "data", write_video), tmp_path / "mycrops"
+    root, out = tiny.data_set(tmp_path / "data", write_video), tmp_path / name
     config = PrepareConfig(size=16, frames=1, workers=1)
     prepare_jointly({"table": root}, out, config, lambda _: None, progress=False)
-    joint = out / "joint"
+    joint = tmp_path / "joint"
+    join_prepared([out / "table"], joint)
     _, made = pack(joint)
     table = read_table(joint / "crops.parquet", CROPS)
     assert made

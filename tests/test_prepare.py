@@ -550,6 +550,20 @@ def test_a_folder_of_another_version_is_read_but_not_added_to(
         prepare(pl.DataFrame(rows), root, out, SMALL, boxes, progress=False)
 
 
+def test_a_folder_that_is_made_anew_by_another_version_says_so(
+    tmp_path: Path, root: Path, boxes: pl.DataFrame
+) -> None:
+    data, out, row = tmp_path / "data", tmp_path / "out", [sample("b", "b.avi")]
+    shutil.copytree(root, data)
+    prepare(pl.DataFrame(row), data, out, SMALL, boxes, progress=False)
+    note = out / "prepare.json"
+    before = json.loads(note.read_text())
+    note.write_text(json.dumps({**before, "version": "0.0.9"}))
+    os.utime(data / "b.avi", (0, 0))
+    assert prepare(pl.DataFrame(row), data, out, SMALL, boxes, progress=False).done == 1
+    assert json.loads(note.read_text()) == before
+
+
 def test_a_link_to_itself_is_listed(tmp_path: Path, root: Path, boxes: pl.DataFrame) -> None:
     data = tmp_path / "data"
     shutil.copytree(root, data)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from safas.cli import main
 from safas.errors import InputError
 from safas.faces import Box, Face, aligned_crop
 from safas.signing import new_key, sign
-from safas.stress import PERTURBATIONS, Stressed, put_into_card, stress, write_card
-from safas.stress.measure import some
+from safas.stress import PERTURBATIONS, Stressed, into_card, put_into_card, stress, write_card, writing
+from safas.stress.measure import _point, some
 from safas.stress.perturb import View, blurred, brightened, compressed, dropped, rotated, scaled, shifted
 from safas.table import SAMPLES
 
@@ -127,6 +127,29 @@ def test_the_card_and_its_numbers(
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
 
 
+def test_the_errors_and_shifts_of_a_level_by_hand() -> None:
+    """At 0.5: one of two live rejected, of the prints one of two accepted, of the replays both: APCER 100 %.
+
+    Pooled 3 of 4. Live faces fell by 0.2 and 0.3, attacks rose by 0.1, 0, 0.4 and 0.1.
+    """
+    table = pl.DataFrame(
+        {
+            "dataset": "x", "domain": "x", "subject": list("aabbab"), "label": ["live"] * 2 + ["spoof"] * 4,
+            "attack": ["none", "none", "print", "print", "replay_video", "replay_video"],
+        }
+    )  # fmt: skip
+    before = np.array([0.9, 0.7, 0.2, 0.6, 0.3, 0.6])
+    now = np.array([0.7, 0.4, 0.3, 0.6, 0.7, 0.7])
+    made = _point(now, table=table, before=before, threshold=0.5)
+    assert (made["apcer"], made["worst_species"], made["bpcer"]) == (1, "replay_video", 0.5)
+    assert made["hter"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert (made["live_shift"], made["spoof_shift"]) == pytest.approx((-0.25, 0.15))
+    low, high = made["interval"]
+    assert low <= made["hter"] <= high
+    alone = table.with_columns(pl.lit("a").alias("subject"))
+    assert _point(now, table=alone, before=before, threshold=0.5)["interval"] is None
+
+
 def test_the_unperturbed_scores_are_the_predictors(bundle: Path, root: Path) -> None:
     """HTER as it is, from the scores that the predictor gives the same files, counted by hand."""
     predictor = safas.Predictor(bundle)
@@ -211,6 +234,38 @@ def test_a_signed_bundle_is_changed_by_its_signer_alone(
     open_bundle(mine, public)
     assert put_into_card(later, mine, key)
     assert open_bundle(mine, public)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_bundle_opens_wherever_the_writing_stops(
+    mine: Path, stressed: Stressed, tmp_path: Path, signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the first, second ... file, for the second card; the same command then makes it whole."""
+    key = tmp_path / "key.pem" if signed else None
+    public = None if key is None else new_key(key)
+    if key is not None:
+        (mine / "bundle.sig").write_text(sign((mine / "bundle.json").read_bytes(), key) + "\n")
+    put_into_card(stressed, mine, key)
+    later = replace(stressed, about={**stressed.about, "seed": 1})
+    for allowed in range(20):
+        left = iter([None] * allowed)
+
+        def full(path: Path, data: bytes | str, left: Iterator[None] = left) -> None:
+            if next(left, path) is path:
+                raise InputError("cannot be written (No space left on device)", where=str(path))
+            path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+        with monkeypatch.context() as patch:
+            for module in (into_card, writing):
+                patch.setattr(module, "write_file", full)
+            try:
+                put_into_card(later, mine, key)
+                break
+            except InputError:
+                open_bundle(mine)
+    assert allowed == (7 if signed else 6)
+    assert put_into_card(later, mine, key)
+    assert {"stress.svg", "stress.json"} <= set(open_bundle(mine, public).contract.files)
 
 
 def test_rows_are_taken_evenly_of_both_labels() -> None:

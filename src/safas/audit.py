@@ -46,7 +46,7 @@ class Audit:
     extra: Sequence[str]  # videos and images that are no part of the set
     counts: Sequence[Mapping[str, Any]]  # split, label, attack, files
     published: Sequence[Mapping[str, Any]]  # split, label, files, published
-    digest: str  # SHA-256 over the samples' ids and contents: equal for equal data, whatever its names
+    digest: str  # SHA-256 over ids and contents: equal for equal data; of a published set whatever its files' names
 
     @property
     def complete(self) -> bool:
@@ -261,5 +261,7 @@ def _published(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 def _digest(rows: Sequence[Mapping[str, Any]], contents: Mapping[str, _Content]) -> str:
     told = ("dataset", "domain", "video", "split", "label", "attack", "subject")
-    lines = sorted("\t".join([*(row[name] for name in told), contents[row["path"]].sha256]) for row in rows)
+    lines = sorted(
+        "\t".join([*(row[name] or "" for name in told), contents[row["path"]].sha256]) for row in rows
+    )
     return sha256("\n".join(lines).encode())

@@ -21,6 +21,8 @@ from safas.errors import BundleError, InputError
 from safas.files import sha256
 from safas.signing import verify
 
+_AGAIN = "Export the run again, or get the bundle again from its maker."
+
 BUNDLE_VERSION = 1  # of the contract
 PREPROCESSING_VERSION = 1  # raised when the same file no longer gives the same crops
 
@@ -147,7 +149,7 @@ class Model(_Part):
     band: Band
     calibration: Calibration
     distance_limit: Annotated[float, Field(gt=0)]  # a face farther than this from all clusters is unfamiliar
-    source_validation: Mapping[str, float]  # videos, auc, hter at the threshold, ... of these scores
+    source_validation: Mapping[str, float]  # auc, eer, hter, bpcer_at_apcer_0.1, ... of these scores
 
 
 class Cluster(_Part):
@@ -177,7 +179,7 @@ class Training(_Part):
     datasets: tuple[Name, ...]
     domains: tuple[Name, ...]
     simulated: bool
-    counts: Mapping[str, Mapping[str, int]]  # "train" and "validation": videos, crops, subjects, live, spoof
+    counts: Mapping[str, Mapping[str, int]]  # "train" and "validation": videos, live, spoof, people, crops
 
 
 class Origin(_Part):
@@ -240,7 +242,7 @@ def open_bundle(folder: Path, public_key: Path | None = None) -> OpenBundle:
     files = {name: _checked_file(folder / name, digest) for name, digest in contract.files.items()}
     for name in (CLUSTERS, *(model.file for model in contract.models.values())):
         if name not in files:
-            raise BundleError(f"{name} is not among its files", where=str(folder / CONTRACT))
+            raise BundleError(f"{name} is not among its files", where=str(folder / CONTRACT), remedy=_AGAIN)
     return OpenBundle(folder, contract, files)
 
 
@@ -249,7 +251,7 @@ def _parsed(text: bytes, folder: Path) -> Bundle:
     try:
         versions = _Versions.model_validate_json(text)
     except ValidationError as error:
-        raise BundleError("not a bundle's contract", where=where) from error
+        raise BundleError("not a bundle's contract", where=where, remedy=_AGAIN) from error
     for name, ours in (("bundle_version", BUNDLE_VERSION), ("preprocessing_version", PREPROCESSING_VERSION)):
         theirs = getattr(versions, name)
         if theirs != ours:
@@ -263,7 +265,8 @@ def _parsed(text: bytes, folder: Path) -> Bundle:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise BundleError(f"the contract is damaged at {place!r} ({first['msg']})", where=where) from error
+        what = f"the contract is damaged at {place!r} ({first['msg']})"
+        raise BundleError(what, where=where, remedy=_AGAIN) from error
 
 
 class _Versions(BaseModel):
@@ -275,7 +278,7 @@ def _checked_file(path: Path, digest: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BundleError("a file of the bundle is missing", where=str(path)) from error
+        raise BundleError("a file of the bundle is missing", where=str(path), remedy=_AGAIN) from error
     if sha256(data) != digest:
         raise BundleError(
             "the file was changed since the export (its SHA-256 is another)",

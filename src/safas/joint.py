@@ -11,7 +11,7 @@ import polars as pl
 from safas.errors import InputError
 from safas.files import write_file
 from safas.packing import discard
-from safas.prepare import PrepareConfig, prepare
+from safas.prepare import FAILURES, PrepareConfig, prepare
 from safas.sources import media_root, read_boxes, read_source, source_named
 from safas.table import CROPS, SAMPLES, checked_samples, read_table, write_table
 
@@ -65,6 +65,8 @@ def join_prepared(parts: Sequence[Path], out: Path) -> None:
     crops = [_moved(read_table(part / "crops.parquet", CROPS).select(*CROPS), part, out) for part in parts]
     write_table(checked_samples(pl.concat(samples), str(out)), out / "samples.parquet")
     write_table(pl.concat(crops), out / "crops.parquet")
+    failures = [read_table(part / "failures.parquet", FAILURES).select(*FAILURES) for part in parts]
+    write_table(pl.concat(failures), out / "failures.parquet")
     said = {"settings": settings[0], "parts": [str(part) for part in parts]}
     write_file(out / "prepare.json", json.dumps(said, indent=2) + "\n")
 

@@ -141,7 +141,7 @@ def pack(
         if there is not None and there.is_whole():
             return there, False
     discard(prepared)
-    about = _written(prepared, crops["crop"].to_list(), progress)
+    about = _written(prepared, crops, progress)
     write_file(prepared / _FOLDER / _ABOUT, json.dumps(asdict(about), indent=2) + "\n", durable=True)
     return Pack(prepared / _FOLDER, about), True
 
@@ -159,7 +159,7 @@ def open_pack(prepared: Path, crops: pl.DataFrame) -> Pack | None:
         about = _About(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise _refusal(path, "it does not say what was packed") from error
-    if about.table != _table_digest(prepared, crops["crop"].to_list()):
+    if about.table != _table_digest(prepared, crops):
         raise _refusal(folder / _PIXELS, f"it holds other crops than {prepared / 'crops.parquet'}")
     return Pack(folder, about)
 
@@ -189,13 +189,14 @@ def _refusal(path: Path, what: str) -> InputError:
     return InputError(f"the packed crops cannot be used: {what}", where=str(path), remedy=remedy)
 
 
-def _written(prepared: Path, paths: list[str], progress: Callable[[int, int], None]) -> _About:
+def _written(prepared: Path, crops: pl.DataFrame, progress: Callable[[int, int], None]) -> _About:
     """Decode all crops, a block at a time, into the file."""
+    paths = crops["crop"].to_list()
     path = prepared / _FOLDER / _PIXELS
     side = decoded(prepared, paths[:1]).shape[1]
     shape, step, pixels = (len(paths), side, side, 3), _rows_of_block(side), hashlib.sha256()
     table = _table_digest(
-        prepared, paths
+        prepared, crops
     )  # before the pixels: what changes meanwhile is of another generation
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -226,11 +227,12 @@ def _probe(pixels: UInt8[np.ndarray, "n S S 3"]) -> str:
     return sha256(np.take(pixels, some, axis=0).data)
 
 
-def _table_digest(prepared: Path, paths: list[str]) -> str:
+def _table_digest(prepared: Path, crops: pl.DataFrame) -> str:
     """Of the paths, and of the generation of every folder that they lead to: a joint folder's crops lie elsewhere."""
-    digest = hashlib.sha256("\n".join(paths).encode())
-    folders = pl.Series(paths, dtype=pl.String).str.extract(r"^((?:[^/]+/)*?)crops/").unique().drop_nulls()
-    for folder in folders.sort():
+    digest = hashlib.sha256("\n".join(crops["crop"]).encode())
+    below = pl.concat_str(pl.lit("crops/"), "dataset", pl.lit("/"), "video", pl.lit("/"))
+    folders = crops.select(pl.col("crop").str.split(below).list.first()).to_series()
+    for folder in folders.filter(folders != crops["crop"]).unique().sort():
         with contextlib.suppress(FileNotFoundError):  # of crops that were not made by `safas prepare`
             digest.update((prepared / folder / GENERATION).read_bytes())
     return digest.hexdigest()

@@ -126,6 +126,7 @@ def prepare(
         )
     if todo:  # crops are about to change
         discard(out)
+        _note_version(out)
         made_from = repr([(task.dataset, task.video, task.made_from) for task in tasks])
         write_file(out / GENERATION, sha256(made_from.encode()))
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
@@ -228,12 +229,22 @@ def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -
     return __version__
 
 
+def _note_version(out: Path) -> None:
+    """All crops will be this version's: there are none of another, or they are all made anew."""
+    note = out / "prepare.json"
+    said = json.loads(note.read_text(encoding="utf-8"))
+    if said["version"] != __version__:
+        _write(note, json.dumps({**said, "version": __version__}, indent=2).encode())
+
+
 def _settings(note: Path) -> tuple[dict[str, Any], str]:
     try:
         said = json.loads(note.read_text())
         return dict(said["settings"]), str(said["version"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("not the settings of a prepared folder", where=str(note)) from error
+        raise InputError(
+            "not the settings of a prepared folder", where=str(note), remedy="Prepare into a new folder."
+        ) from error
 
 
 def _is_done(task: _Task, out: Path) -> bool:

@@ -136,11 +136,15 @@ def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
     """
     table = in_order(checked(table, SAMPLES, where), "dataset", "domain", "video")
     if table.is_empty():
-        raise TableError("the table has no row", where=where)
+        raise TableError("the table has no row", where=where, remedy="Give it one row a video.")
     _check_filled(table, where)
     twice = table.filter(pl.struct("dataset", "video").is_duplicated())
     if not twice.is_empty():
-        raise TableError(f"the video id {twice['video'][0]!r} stands in more than one row", where=where)
+        raise TableError(
+            f"the video id {twice['video'][0]!r} stands in more than one row",
+            where=where,
+            remedy="Give every video of a data set an id of its own.",
+        )
     odd = table.filter((pl.col("label") == "live") != (pl.col("attack") == "none"))
     if not odd.is_empty():
         row = odd.row(0, named=True)

@@ -48,6 +48,8 @@ from safas.signing import sign
 LEAST_SHARE = 0.5  # of the frames looked at must show the face
 _MOST_LOST = 0.005  # of AUC on source validation, by 8 bits
 _CALIBRATION_CROPS, _PARITY_CROPS = 128, 64
+# in the order in which they go; they come the other way round
+_WRITTEN = (CONTRACT, SIGNATURE, MODEL, MODEL_INT8, DETECTOR, CARD, STRESS, STRESS_PLOTS, CLUSTERS)
 
 
 @dataclass(frozen=True)
@@ -216,18 +218,20 @@ def _evenly(images: Crops, count: int) -> np.ndarray:
 def _refuse_other_use(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), remedy="Name a folder.")
-    if out.is_dir() and any(out.iterdir()) and not (out / CONTRACT).is_file():
+    there = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
+    was_killed = CLUSTERS in there and there <= {*_WRITTEN, "stress.html"}
+    if there and CONTRACT not in there and not was_killed:
         raise InputError("neither a bundle nor empty", where=str(out), remedy="Name another folder.")
 
 
 def _write(out: Path, bundle: Bundle, files: Mapping[FileName, bytes], key: Path | None) -> None:
-    """All files, the contract last: what is half written is no bundle. Leaves from an older one go."""
+    """All files, the contract last: what is half written is no bundle, but has the clusters. Leaves of an older go."""
     text = (bundle.model_dump_json(indent=2) + "\n").encode()
     signature = None if key is None else sign(text, key)
-    for name in (CONTRACT, SIGNATURE, MODEL, MODEL_INT8, CLUSTERS, DETECTOR, CARD, STRESS, STRESS_PLOTS):
+    for name in _WRITTEN:
         (out / name).unlink(missing_ok=True)
-    for file, data in files.items():
-        write_file(out / file, data)
+    for file in sorted(files, key=_WRITTEN.index, reverse=True):
+        write_file(out / file, files[file])
     if signature is not None:
         write_file(out / SIGNATURE, signature + "\n")
     write_file(out / CONTRACT, text)

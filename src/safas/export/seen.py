@@ -83,7 +83,9 @@ def _settings(prepared: Path) -> Mapping[str, Any]:
     try:
         settings: Mapping[str, Any] = json.loads(note.read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError("not the settings of a prepared folder", where=str(note)) from error
+        raise InputError(
+            "not the settings of a prepared folder", where=str(note), remedy="Make one with `safas prepare`."
+        ) from error
     return settings
 
 

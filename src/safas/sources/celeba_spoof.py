@@ -9,6 +9,7 @@ The masks 4 to 6 are paper, which the owners' paper calls "paper cut", as we rea
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import polars as pl
 from safas.errors import InputError
 from safas.sources.image_size import image_size
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, numbers, walk
+from safas.sources.tree import Row, Tree, walk
 from safas.table import BOXES, SAMPLES
 
 _LISTS = {split: f"metas/intra_test/{split}_label.json" for split in ("train", "test")}
@@ -109,12 +110,11 @@ def _damaged(file: Path, what: str) -> InputError:
 
 def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The _BB.txt beside the images (x, y, width, height, score), scaled from 224 x 224 to the image's pixels."""
-    rows = []
+    rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        image = root / path
-        file = image.with_name(f"{image.stem}_BB.txt")
-        lines = numbers(file, 5) or numbers(file, 4)
-        size = image_size(image) if lines else None
+        file = os.path.splitext(path)[0] + "_BB.txt"
+        lines = tree.numbers(file, 5) or tree.numbers(file, 4)
+        size = image_size(root / path) if lines else None
         if size is None:
             continue
         (x, y, width, height), (across, down) = lines[0][:4], (side / _SIDE for side in size)

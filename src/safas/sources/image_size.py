@@ -16,14 +16,29 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """(width, height) in pixels of the upright image; None for what is no image, or damaged at its head."""
     try:
         with path.open("rb") as file:
-            head = file.read(24)
-            if head.startswith(_PNG) and head[12:16] == b"IHDR":
-                width, height = struct.unpack(">II", head[16:24])
-                return width, height
-            size = _jpeg_size(file) if head.startswith(b"\xff\xd8") else None
+            head = file.read(8)
+            size = None
+            if head == _PNG:
+                size = _png_size(file)
+            elif head.startswith(b"\xff\xd8"):
+                size = _jpeg_size(file)
         return size or _decoded_size(path)
     except (OSError, struct.error, cv2.error):
         return None
+
+
+def _png_size(file: BufferedReader) -> tuple[int, int] | None:
+    """From the first chunk; None when one before the pixels may turn the image."""
+    length, kind, width, height = struct.unpack(">I4sII", file.read(16))
+    if kind != b"IHDR":
+        return None
+    file.seek(length - 8 + 4, 1)
+    while kind != b"IDAT":
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"eXIf":
+            return None
+        file.seek(length + 4, 1)
+    return width, height
 
 
 def _jpeg_size(file: BufferedReader) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ There is no dev split.
 """
 
 import itertools
+import os
 from pathlib import Path
 
 import polars as pl
@@ -68,10 +69,10 @@ def _people(tree: Tree, split: str) -> list[int]:
 
 def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The .face files beside the videos: frame, left, top, right, bottom and perhaps four numbers for the eyes."""
-    rows = []
+    rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        file = (root / path).with_suffix(".face")
-        for frame, left, top, right, bottom, *eyes in (*numbers(file, 9), *numbers(file, 5)):
+        file = os.path.splitext(path)[0] + ".face"
+        for frame, left, top, right, bottom, *eyes in (*tree.numbers(file, 9), *tree.numbers(file, 5)):
             pairs = sorted([tuple(eyes[:2]), tuple(eyes[2:])]) if eyes else []
             points = [value for pair in pairs for value in pair]
             if right > left and bottom > top:

@@ -11,12 +11,14 @@ A .face file holds, as we read it, one line a frame from the first on: left, top
 found. Others call these boxes inaccurate: prepare with the detector.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from safas.errors import InputError
 from safas.sources.source import Source
 from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, present, row, walk
 from safas.table import BOXES
@@ -48,9 +50,10 @@ def _rows(tree: Tree) -> Iterator[Row]:
 
 def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The .face files beside the videos; frames without a face are left out."""
-    rows = []
+    rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        for frame, (left, top, right, bottom) in _corners((root / path).with_suffix(".face")):
+        file = tree.named(os.path.splitext(path)[0] + ".face")
+        for frame, (left, top, right, bottom) in () if file is None else _corners(root / file):
             if right > left and bottom > top:
                 rows.append((video, frame, left, top, right - left, bottom - top))
     return pl.DataFrame(rows, schema=dict(BOXES), orient="row") if rows else None
@@ -59,9 +62,11 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
 def _corners(file: Path) -> Iterator[tuple[int, tuple[float, ...]]]:
     """(frame, four numbers) of the lines that hold four; the line's place is the frame's, so none may be dropped."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=str(file), remedy="Give permission to read it."
+        ) from error
     for frame, line in enumerate(lines):
         try:
             corners = tuple(float(word) for word in line.replace(",", " ").split())

@@ -38,8 +38,16 @@ class Tree:
 
     def find(self, path: str) -> str | None:
         """The file that the owners call `path`: up to case and separators, or else with another video ending."""
-        plain = plain_name(path)
-        return self._by_name.get(plain) or self._by_stem.get(os.path.splitext(plain)[0])
+        return self.named(path) or self._by_stem.get(os.path.splitext(plain_name(path))[0])
+
+    def named(self, path: str) -> str | None:
+        """The file that the owners call `path`, up to case and separators."""
+        return self._by_name.get(plain_name(path))
+
+    def numbers(self, path: str, columns: int) -> list[tuple[float, ...]]:
+        """The lines of the file of numbers that the owners call `path`; none where there is no such file."""
+        file = self.named(path)
+        return [] if file is None else numbers(self.root / file, columns)
 
 
 def plain_name(path: str) -> str:

@@ -27,6 +27,8 @@ _TITLE = "## What it bears"
 def put_into_card(result: Stressed, folder: Path, key: Path | None = None) -> bool:
     """Write the card into the bundle's folder, end the model card with its plots, and note the digests of all three.
 
+    Killed on the way it leaves a bundle that opens, without its signature: the same command then makes it whole.
+
     A signed bundle is signed anew with `key` (PEM); without it the model card stays as it is, which still verifies.
     Returns whether the model card was written. Raises, before anything is written, InputError for another key than the
     bundle's, or none where older plots are signed already, and BundleError for a bundle that does not fit.
@@ -36,17 +38,23 @@ def put_into_card(result: Stressed, folder: Path, key: Path | None = None) -> bo
     is_signed = (folder / SIGNATURE).exists()
     if is_signed:
         _check_signer(key, old, contract, folder)
-    write_card(result, folder)
     if is_signed and key is None:
+        write_card(result, folder)
         return False
+    kept = {
+        name: digest for name, digest in contract.files.items() if name not in (CARD, STRESS, STRESS_PLOTS)
+    }
+    contract = contract.model_copy(update={"files": kept})
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    write_file(folder / CONTRACT, _contract_of(contract, {}))  # it vouches for nothing that now changes
+    write_card(result, folder)
     card = _with_section((folder / CARD).read_text(encoding="utf-8"), result).encode()
     fresh: dict[FileName, bytes] = {name: (folder / name).read_bytes() for name in (STRESS, STRESS_PLOTS)}
     text = _contract_of(contract, {**fresh, CARD: card})
-    signature = None if key is None else sign(text, key)
     write_file(folder / CARD, card)
-    if signature is not None:
-        write_file(folder / SIGNATURE, signature + "\n")
     write_file(folder / CONTRACT, text)
+    if key is not None:
+        write_file(folder / SIGNATURE, sign(text, key) + "\n")
     return True
 
 
