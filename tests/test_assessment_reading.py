@@ -1,6 +1,7 @@
 """Score files as people have them: every spelling that is read, and one line for every file that is not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -240,6 +241,8 @@ HOSTILE = {
     "no score": (b"label,value\nlive,1\n", "a column is missing: score"),
     "no label": (b"score\n1\n", "a column is missing: label"),
     "neither": (b"a,b\n1,2\n", "a column is missing: label, score"),
+    "short": (b"label,attack,score\nlive,,1\nspoof,0.5\n", "line 3 has 2 fields, the header 3"),
+    "species": (b"label,attack\nlive,0\nspoof,3\n", "a column is missing: score"),
     "ragged": (b"label,score\nlive,1\nspoof,0,9\n", "line 3 has 3 fields, the header 2"),
     "column twice": (b"label,score,score\nlive,1,1\n", "the column 'score' stands there twice"),
     "column twice by case": (b"label,score,Label\nlive,1,live\n", "the column 'label' stands there twice"),
@@ -287,6 +290,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_epoch_of_a_file_without_epochs(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no epochs"):
         read(write(tmp_path, CSV), epoch=3)
+
+
+@pytest.mark.parametrize("column", ["label", "subject"])
+@pytest.mark.parametrize("values", [[["live"], ["spoof"]], [b"live", b"\xff"]])
+def test_columns_of_a_parquet_that_hold_no_texts(tmp_path: Path, column: str, values: list[Any]) -> None:
+    table = pl.DataFrame({"label": ["live", "spoof"], "score": [0.9, 0.1]})
+    table.with_columns(pl.Series(column, values)).write_parquet(tmp_path / "s.parquet")
+    with pytest.raises(TableError, match=f"s.parquet: the column '{column}' holds .*, not texts"):
+        read(tmp_path / "s.parquet")
 
 
 def test_infinite_and_missing_numbers_of_a_parquet(tmp_path: Path) -> None:

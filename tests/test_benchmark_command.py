@@ -146,7 +146,7 @@ def test_what_a_run_asks_of_a_cluster(command: list[str], monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--methods", "coral"], "none of its methods is coral"),
+        (["--methods", "coral"], "none of its methods is 'coral'"),
         (["--protocols", "a,b->z"], "unknown domain 'z'"),
         (["--splits", "odd"], "unknown splits 'odd'"),
         (["--jobs", "0"], "--jobs: jobs = 0 is below 1"),

@@ -178,7 +178,10 @@ def test_a_damaged_file_fails_its_own_cell_and_names_the_remedy(
     assert told.word == "failed"
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+_EMPTY = {part: {} for part in ("chosen", "last10", "oracle", "about")}
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", json.dumps(_EMPTY), json.dumps(dict.fromkeys(_EMPTY))])
 def test_a_damaged_evaluation_is_made_again_of_the_scores(
     content: str, done: Outcome, prepared: Path, tmp_path: Path
 ) -> None:

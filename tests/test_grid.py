@@ -35,13 +35,15 @@ def test_a_variant_may_have_seeds_of_its_own() -> None:
 
 def test_what_cannot_be_told_apart_or_run_is_refused() -> None:
     with pytest.raises(InputError, match="'ERM' and 'ERM' have the same name"):
-        Grid(TWO, (PLAIN[0], replace(PLAIN[1], name="ERM")))
+        Grid(TWO, (PLAIN[0], replace(PLAIN[0], config=replace(PLAIN[0].config, lr=1.0))))
     with pytest.raises(InputError, match="'ERM' and 'plain' have the same settings"):
         Grid(TWO, (PLAIN[0], replace(PLAIN[0], name="plain")))
     with pytest.raises(InputError, match="nothing to run"):
         Grid(TWO, ())
-    with pytest.raises(InputError, match="nothing to run"):
+    with pytest.raises(InputError, match="'ERM' has no seed, so nothing to run"):
         Grid(TWO, (replace(PLAIN[0], seeds=()),))
+    with pytest.raises(InputError, match="'DANN' is the name of another method than erm"):
+        Grid(TWO, (replace(PLAIN[0], name="DANN"),))
     with pytest.raises(InputError, match="trials = 0 is below 1"):
         Grid(TWO, PLAIN, trials=0)
     with pytest.raises(ProtocolError, match="SA-FAS needs at least 2 source domains"):

@@ -73,12 +73,15 @@ def test_typed_options_count_instead(tmp_path: Path) -> None:
 
 def test_methods_are_picked_by_name_or_key(tmp_path: Path) -> None:
     path = written(tmp_path)
-    assert [v.name for v in read_grid(path, methods=("erm", "SA-FAS without SupCon")).variants] == [
-        "ERM", "SA-FAS without SupCon",
-    ]  # fmt: skip
+    for erm in ("erm", "ERM"):
+        assert [v.name for v in read_grid(path, methods=(erm, "SA-FAS without SupCon")).variants] == [
+            "ERM", "SA-FAS without SupCon",
+        ]  # fmt: skip
     assert len(read_grid(path, methods=("sa-fas",)).variants) == 2
-    with pytest.raises(InputError, match=r"grid\.yaml: none of its methods is coral or irm"):
-        read_grid(path, methods=("coral", "irm"))
+    with pytest.raises(
+        InputError, match=r"grid\.yaml: none of its methods is 'irm'\. There are: ERM, erm, SA-FAS"
+    ):
+        read_grid(path, methods=("erm", "irm"))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,13 @@ def test_methods_are_picked_by_name_or_key(tmp_path: Path) -> None:
         ("- erm", "- distill", r"methods[0]: a student needs a teacher"),
         ("- erm", "- &a {method: erm, training: {augment: &b {flip: [*b]}}}", r"a value of a kind that no setting has"),
         ("trials: 3", "trials: 2026-01-01", r"a value of a kind that no setting has"),
+        ("trials: 3", "trials: 2026-13-45", r"not YAML (month must be"),
+        ("trials: 3", "trials: " + "[" * 3000, r"not YAML ("),
+        ("whole-target", "most", r"splits: unknown splits 'most'. Known: official"),
+        ("- erm", "- {method: [erm]}", r"methods[0]: no method is called ['erm']. Choose from"),
+        ("- erm", "- erm\n  - erm", r"methods: 'ERM' and 'ERM' have the same name"),
+        ("- erm", "- {method: erm, name: DANN}", r"methods: 'DANN' is the name of another method than erm"),
+        ("- erm", "- {method: erm, seeds: []}", r"methods: 'ERM' has no seed"),
     ],
 )  # fmt: skip
 def test_a_slip_is_named_with_file_key_and_what_is_allowed(
@@ -119,7 +129,7 @@ def test_a_slip_is_named_with_file_key_and_what_is_allowed(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["- erm\n", "erm\n"])
+@pytest.mark.parametrize("text", ["- erm\n", "erm\n", "[]\n", "false\n"])
 def test_a_file_that_is_no_mapping_is_refused(text: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"valid dictionary|an object"):
         read_grid(written(tmp_path, text))

@@ -21,8 +21,10 @@ from safas.benchmark.pages import as_markdown, compose
 from safas.benchmark.runner import Engine, run_cells
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
-from safas.protocols import target_rows
+from safas.files import write_file
+from safas.protocols import SOURCE_DEV, target_rows
 from safas.table import CROPS, SAMPLES, read_table, write_table
+from safas.training import read_run
 from safas.training.config import PRESETS
 from test_cells import spoil
 
@@ -144,6 +146,49 @@ def test_killed_between_its_files_the_folder_still_fits(
     assert read_kept(tmp_path / "kept").rows["state"].to_list() == ["done", "done"]
 
 
+def test_killed_while_a_cell_is_replaced_the_folder_still_fits(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the scores, before the result: of the run there are two epochs' scores, until the next time."""
+    Path(command[3]).write_text('{protocols: ["a,b->c"], seeds: [0], methods: [vrex]}')
+    assert main([*command, str(tmp_path / "here")]) == 0
+    results, scores = (tmp_path / "kept" / name for name in NAMES[1:])
+    said = json.loads(results.read_text())
+    said["result"]["chosen"]["epoch"] = 0
+    results.write_text(json.dumps(said) + "\n")
+    table = read_table(scores, RUN_SCORES)
+    write_table(table.with_columns(pl.lit(0).cast(pl.Int64).alias("epoch")), scores)
+    old = results.read_bytes()
+
+    def killed(path: Path, data: str) -> None:
+        if path == results and data.encode() != old:
+            raise KeyboardInterrupt
+        write_file(path, data)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("safas.benchmark.kept.write_file", killed)
+        assert main([*command, str(tmp_path / "there")]) == 130
+    assert set(read_kept(tmp_path / "kept").scores["epoch"]) == {0, 1}
+    assert main([*command, str(tmp_path / "there")]) == 0
+    assert set(read_kept(tmp_path / "kept").scores["epoch"]) == {1}
+
+
+def test_two_cells_that_exchange_their_names_are_told_by_the_new_ones(
+    command: list[str], tmp_path: Path
+) -> None:
+    for names in ("AB", "BA"):
+        Path(command[3]).write_text(
+            'protocols: ["a,b->c"]\nseeds: [0]\nmethods:\n'
+            f"  - {{method: erm, name: {names[0]}}}\n  - {{method: erm, name: {names[1]}, training: {{lr: 0.001}}}}\n"
+        )
+        assert main([*command, str(tmp_path / "runs")]) == 0
+    index, kept = read_cells(tmp_path / "runs"), read_kept(tmp_path / "kept").rows
+    assert index.select("name", "run").rows() == kept.select("name", "run").rows()
+    slow = read_run(tmp_path / "runs" / index.filter(name="A")["run"][0])
+    assert slow["config"]["lr"] == 0.001
+    assert (tmp_path / "runs" / index["scores"][0]).is_file()
+
+
 def test_killed_at_the_first_cell_the_folder_still_is_one_of_these(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +262,24 @@ def test_what_does_not_fit_is_refused_by_name_before_any_work(
     (kept / "scores.parquet").write_bytes(files["scores.parquet"])
     (kept / "results.jsonl").write_bytes(files["results.jsonl"].replace(b'"chosen"', b'"choice"', 1))
     assert main([*command, runs, "--seeds", "0"]) == 2
-    assert "not kept cells ('chosen')" in capsys.readouterr().err
+    assert "not kept cells (the result of run" in capsys.readouterr().err
+    (kept / "results.jsonl").write_bytes(files["results.jsonl"])
+    scores = read_table(kept / "scores.parquet", RUN_SCORES)
+    told = (pl.col("label") == "live").cast(pl.Float64)
+    turned = pl.when(pl.col("run") == run).then(told).otherwise(pl.col("score"))
+    for wrong_scores, words in (
+        (scores.with_columns(turned.alias("score")), f"the scores of run {run} give an HTER of"),
+        (
+            pl.concat([scores, scores.filter(run=run, role=SOURCE_DEV).head(1)]),
+            "was judged by other videos",
+        ),
+        (scores.with_columns(pl.lit(float("nan")).alias("score")), "is nan"),
+    ):
+        write_table(wrong_scores, kept / "scores.parquet")
+        assert main([*command, runs, "--seeds", "0"]) == 2
+        err = capsys.readouterr().err
+        assert str(kept) in err
+        assert words in err
 
 
 def test_what_was_trained_on_other_crops_is_told(

@@ -156,9 +156,9 @@ def test_rows_of_other_grids_stay_in_the_index(tmp_path: Path) -> None:
         return Outcome("a->b", "erm", seed, tmp_path / f"run{seed}", result)
 
     add_cells(tmp_path, [outcome(0, 0.5), outcome(1, 0.25)])
-    add_cells(tmp_path, [outcome(1, 0.125), replace(outcome(0, 0.75), name="mine")])
+    add_cells(tmp_path, [outcome(1, 0.125), replace(outcome(2, 0.75), name="mine")])
     assert read_cells(tmp_path).select("name", "seed", "hter").rows() == [
-        ("ERM", 0, 0.5), ("ERM", 1, 0.125), ("mine", 0, 0.75),
+        ("ERM", 0, 0.5), ("ERM", 1, 0.125), ("mine", 2, 0.75),
     ]  # fmt: skip
     (tmp_path / "cells.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"cells\.csv: not a table of cells"):

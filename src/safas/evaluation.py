@@ -288,7 +288,9 @@ def _checked_run(scores: pl.DataFrame) -> pl.DataFrame:
 def check_one_run(scores: pl.DataFrame, where: str) -> None:
     """Raises TableError when there are rows (columns RUN_SCORES) of several runs, whose scores have no common scale."""
     if scores.select("run", "seed").n_unique() > 1:
-        remedy = "Take each run by itself: its folder has a scores.parquet of its own."
+        remedy = (
+            "Take each run by itself: the scores.parquet of its folder, or its rows alone (column `run`)."
+        )
         raise TableError("rows of more than one run", where=where, remedy=remedy)
 
 

@@ -123,9 +123,24 @@ def _evaluation(run_dir: Path) -> Result | None:
     """What evaluation.json says, unless it is missing or damaged: then it is made again of the scores."""
     try:
         result: Result = json.loads((run_dir / _EVALUATION).read_text(encoding="utf-8"))
-        return result if {"chosen", "last10", "oracle", "about"} <= set(result) else None
-    except (OSError, ValueError, TypeError):
+        is_whole = is_headline(result) and all(
+            isinstance(result.get(part), dict) for part in ("last10", "oracle")
+        )
+        return result if is_whole else None
+    except (OSError, ValueError):
         return None
+
+
+def is_headline(said: Any) -> bool:
+    """Whether `chosen` and `about` of a result are there, with what the headline and its run are told by."""
+    if not (isinstance(said, dict) and all(isinstance(said.get(part), dict) for part in ("chosen", "about"))):
+        return False
+    chosen = said["chosen"]
+    value = chosen["threshold"].get("value") if isinstance(chosen.get("threshold"), dict) else None
+    is_told = (
+        isinstance(chosen.get("epoch"), int) and isinstance(chosen.get("hter"), float) and value is not None
+    )
+    return is_told and "commit" in said["about"]
 
 
 def _about(run_dir: Path, prepared: Path) -> dict[str, Any]:

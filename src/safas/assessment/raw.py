@@ -91,12 +91,15 @@ def _csv(text: str, path: Path) -> pl.DataFrame:
     try:
         table = pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        raise TableError(_what_is_wrong(text, separator, error), where=str(path)) from error
+        what = _odd_line(text, separator) or f"not a readable CSV ({_first(error)})"
+        raise TableError(what, where=str(path)) from error
+    if (odd := _odd_line(text, separator)) is not None:  # the reader fills up short lines
+        raise TableError(odd, where=str(path), remedy="Give every line all fields, empty ones too.")
     return table.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
 
 
-def _what_is_wrong(text: str, separator: str, error: Exception) -> str:
-    """The first line whose number of fields is another than the header's, or the reader's own words."""
+def _odd_line(text: str, separator: str) -> str | None:
+    """The first line whose number of fields is another than the header's, in words."""
     rows = csv.reader(io.StringIO(text), delimiter=separator)
     try:
         width = len(next(rows))
@@ -106,7 +109,7 @@ def _what_is_wrong(text: str, separator: str, error: Exception) -> str:
                 return f"{told} (separated by {_SEPARATORS[separator]})"
     except csv.Error:
         pass
-    return f"not a readable CSV ({_first(error)})"
+    return None
 
 
 def _named(table: pl.DataFrame, path: Path) -> pl.DataFrame:

@@ -53,6 +53,12 @@ def _presentations(raw: Raw, path: Path, live_only: bool) -> Presentations:
             where=where,
             remedy=f"{_NEEDED} There are: {', '.join(raw.table.columns)}.",
         )
+    for name in (*spelling.TEXTS, "label"):
+        kind = table.schema.get(name, pl.String())
+        if kind.is_nested() or kind == pl.Binary():
+            raise TableError(
+                f"the column {name!r} holds {kind}, not texts", where=where, remedy="Write it as texts."
+            )
     labels, meaning = spelling.labels(table["label"], where)
     values = spelling.numbers(table[score], where).alias("score")
     if MATCHER in table.columns:
@@ -69,7 +75,7 @@ def _presentations(raw: Raw, path: Path, live_only: bool) -> Presentations:
 
 def _with_all(table: pl.DataFrame) -> pl.DataFrame:
     """The table with COLUMNS; the score and the label are there and clean."""
-    texts = ("dataset", "domain", "video", "attack", "subject")
+    texts = spelling.TEXTS
     lacking = [pl.lit(None, pl.String()).alias(name) for name in texts if name not in table.columns]
     table = table.drop("row", "person", strict=False).with_columns(lacking).with_row_index("row", offset=1)
     table = table.with_columns(spelling.text_or_null(name) for name in texts)

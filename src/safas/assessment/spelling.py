@@ -38,6 +38,8 @@ SPLITS = {
 
 RESERVED = ("live", "pooled", "bona fide", "attacks")  # words of the report that no species may be called
 
+TEXTS = ("dataset", "domain", "video", "attack", "subject")  # columns besides the label
+
 # other name of a column -> its name here; used where the file has no column of that name
 ALIASES = {
     "is_bonafide": "label",
@@ -56,7 +58,7 @@ ALIASES = {
 }
 _OF_ATTACK = re.compile(r"(^|_)(spoof|attack|fake|pa)(_|$|ness)")
 _OF_LIVE = re.compile(r"(^|_)(live|liveness|bonafide|real|genuine)(_|$)")
-_A_SCORE = re.compile(r"(^|_)(score|p|prob|probability|liveness)(_|$)|^(spoof|attack|live|liveness)$")
+_A_SCORE = re.compile(r"(^|_)(score|p|prob|probability|liveness)(_|$)|^(spoof|live|liveness)$")
 
 
 def renamed(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:

@@ -44,7 +44,7 @@ def add_cells(runs: Path, made: Sequence[Outcome]) -> None:
     rows = pl.DataFrame([cell_row(one) for one in made], schema=dict(CELLS), orient="row")
     (runs / ".benchmark").mkdir(parents=True, exist_ok=True)
     with FileLock(runs / ".benchmark" / "cells.lock"):
-        others = read_cells(runs).join(rows, on=_KEYS, how="anti")
+        others = read_cells(runs).join(rows, on=_KEYS, how="anti").join(rows, on="run", how="anti")
         write_file(runs / "cells.csv", pl.concat([others, rows]).sort(_KEYS).write_csv())
 
 

@@ -42,8 +42,7 @@ class Grid:
     `trials` > 1: so many settings of each variant are tried on each protocol (`safas.benchmark.search`), the first
     being its own, and the one that is best on source validation is run with all seeds.
 
-    Raises InputError when there is nothing to run, or two variants share their name or their settings; ProtocolError
-    when a method is given fewer source domains than it needs.
+    Raises what `check_variants` raises, and ProtocolError when a method is given fewer source domains than it needs.
     """
 
     protocols: tuple[Protocol, ...]
@@ -53,16 +52,7 @@ class Grid:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"trials = {self.trials} is below 1", where="benchmark")
-        if not self.variants or not all(variant.seeds for variant in self.variants):
-            raise InputError("nothing to run", where="benchmark", remedy="Name a method and a seed.")
-        for one, other in itertools.combinations(self.variants, 2):
-            same = "name" if one.name == other.name else "settings" if one.config == other.config else ""
-            if same:
-                raise InputError(
-                    f"{one.name!r} and {other.name!r} have the same {same}",
-                    where="methods",
-                    remedy="Leave one out, or give it another name and settings of its own.",
-                )
+        check_variants(self.variants, "methods")
         for protocol, variant in itertools.product(self.protocols, self.variants):
             _check_domains(protocol, variant)
 
@@ -76,6 +66,33 @@ class Grid:
             for variant in self.variants
             if rank < len(variant.seeds)
         ]
+
+
+def check_variants(variants: Sequence[Variant], where: str) -> None:
+    """Raises InputError without a method or a seed, and for names or settings that cannot be told apart."""
+    if not variants:
+        raise InputError("no method, so nothing to run", where=where, remedy="Name one.")
+    plain = {method_name(method): method for method in METHODS}
+    for variant in variants:
+        method = variant.config.method.name
+        if not variant.seeds:
+            raise InputError(
+                f"{variant.name!r} has no seed, so nothing to run", where=where, remedy="Name one."
+            )
+        if plain.get(variant.name, method) != method:
+            raise InputError(
+                f"{variant.name!r} is the name of another method than {method}",
+                where=where,
+                remedy="Give it another name.",
+            )
+    for one, other in itertools.combinations(variants, 2):
+        same = "name" if one.name == other.name else "settings" if one.config == other.config else ""
+        if same:
+            raise InputError(
+                f"{one.name!r} and {other.name!r} have the same {same}",
+                where=where,
+                remedy="Leave one out, or give it another name and settings of its own.",
+            )
 
 
 def cell_of(protocol: Protocol, variant: Variant, rank: int = 0) -> Cell:

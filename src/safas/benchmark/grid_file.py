@@ -13,9 +13,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from safas.augment import AugmentConfig
-from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Variant, check_no_student
+from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Variant, check_no_student, check_variants
 from safas.errors import InputError
 from safas.methods import BY_THEMSELVES, CONFIGS
+from safas.protocols import SPLITS
 from safas.results import method_name
 from safas.training import TrainConfig, preset
 
@@ -42,6 +43,7 @@ class GridFile:
     splits: str
     variants: tuple[Variant, ...]
     trials: int
+    text: str = ""  # of the file itself
 
 
 def read_grid(path: Path, **instead: Any) -> GridFile:
@@ -54,18 +56,22 @@ def read_grid(path: Path, **instead: Any) -> GridFile:
 
     Raises InputError naming the file and the key for whatever is unknown or has another type.
     """
-    said: _Grid = _checked(_Grid, _read(path), str(path))
+    text = _text(path)
+    said: _Grid = _checked(_Grid, _parsed(text, path), str(path))
     given = {name: value for name, value in instead.items() if value is not None}
     wanted = given.pop("methods", None)
     for_all: dict[str, Any] = {name: given.pop(name) for name in ("epochs", "threads") if name in given}
     said = said.model_copy(update=given)
     with _told("--preset" if "preset" in given else f"{path}: preset"):
         preset(said.preset)
+    if said.splits not in SPLITS:
+        where = "--splits" if "splits" in given else f"{path}: splits"
+        raise InputError(
+            f"unknown splits {said.splits!r}", where=where, remedy=f"Known: {', '.join(SPLITS)}."
+        )
     for_all_seeds = "--seeds" if "seeds" in given else f"{path}: seeds"
     variants = []
     for number, entry in enumerate(said.methods):
-        if wanted is not None and not _is_wanted(entry, wanted):
-            continue
         own: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
         if "seeds" in given:
             own.pop("seeds", None)
@@ -76,9 +82,9 @@ def read_grid(path: Path, **instead: Any) -> GridFile:
             for seed in one.seeds:
                 replace(one.config, seed=seed)  # which checks it
         variants.append(one)
-    if wanted is not None and not variants:
-        raise InputError(f"none of its methods is {' or '.join(wanted)}", where=str(path))
-    return GridFile(said.protocols, said.splits, tuple(variants), said.trials)
+    check_variants(variants, f"{path}: methods")
+    chosen = variants if wanted is None else _wanted(variants, wanted, path)
+    return GridFile(said.protocols, said.splits, tuple(chosen), said.trials, text)
 
 
 @contextmanager
@@ -92,16 +98,25 @@ def _told(where: str) -> Iterator[None]:
         raise InputError(error.what, where=where, remedy=error.remedy) from error
 
 
-def _is_wanted(entry: str | Mapping[str, Any], wanted: Sequence[str]) -> bool:
-    names = (entry,) if isinstance(entry, str) else (entry.get("name"), entry.get("method"))
-    return any(name in wanted for name in names)
+def _wanted(variants: Sequence[Variant], wanted: Sequence[str], path: Path) -> list[Variant]:
+    """Those that are called so, or are of a method that is. Raises InputError for a name that none has."""
+    names = [(variant.name, variant.config.method.name) for variant in variants]
+    for name in wanted:
+        if not any(name in both for both in names):
+            there = ", ".join(dict.fromkeys(one for both in names for one in both))
+            raise InputError(
+                f"none of its methods is {name!r}", where=str(path), remedy=f"There are: {there}."
+            )
+    return [
+        variant for variant, both in zip(variants, names, strict=True) if any(one in wanted for one in both)
+    ]
 
 
 def _variant(
     own: dict[str, Any], grid: _Grid, instead: Mapping[str, Any], where: str, where_all: str
 ) -> Variant:
     method = own.get("method")
-    if method not in CONFIGS:
+    if not isinstance(method, str) or method not in CONFIGS:
         what = "no method is named" if method is None else f"no method is called {method!r}"
         raise InputError(what, where=where, remedy=f"Choose from: {', '.join(BY_THEMSELVES)}.")
     said = _checked(_variant_model(method), own, where)
@@ -214,10 +229,18 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 
 
-def _read(path: Path) -> Any:
+def _text(path: Path) -> str:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError("cannot be read", where=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"not YAML ({error})", where=str(path)) from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        said = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the second: an impossible date
+        raise InputError(f"not YAML ({error})", where=str(path)) from error
+    return {} if said is None else said

@@ -17,12 +17,13 @@ from safas.benchmark.cell_index import CELLS, cell_row, chosen_scores
 from safas.benchmark.cells import has_diverged
 from safas.benchmark.comparison import JUDGED
 from safas.benchmark.grid import Cell
-from safas.errors import InputError
+from safas.errors import InputError, MetricError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
+from safas.metrics import hter
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
-from safas.run_evaluation import Outcome
-from safas.table import Schema, read_table, write_table
+from safas.run_evaluation import Outcome, is_headline
+from safas.table import Schema, is_live, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
 from safas.training.config import config_from_json
 
@@ -76,7 +77,7 @@ class Kept:
 
     def has(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether all of these are kept under the very names and states that they have now."""
-        told = ("run", "name", "state")
+        told = ("run", "name", "state", "hter")
         rows = set(self.rows.select(told).iter_rows())
         made = (dict(zip(CELLS, cell_row(one), strict=True)) for one in outcomes)
         return all(tuple(row[name] for name in told) in rows for row in made)
@@ -84,7 +85,7 @@ class Kept:
     def _check_videos(self, run: str, role: str, rows: pl.DataFrame, crops: pl.DataFrame) -> None:
         scored = self.scores.filter(run=run, role=role).select(JUDGED)
         there = rows.join(crops, on=["dataset", "video"], how="semi").select(JUDGED)
-        if set(scored.iter_rows()) != set(there.iter_rows()):
+        if sorted(scored.iter_rows()) != sorted(there.iter_rows()):
             raise InputError(
                 f"run {run} was judged by other videos, people or labels than these ({role})",
                 where=str(self.folder),
@@ -111,15 +112,27 @@ def read_kept(folder: Path) -> Kept:
                 raise ValueError(f"run {run} stands there twice")
             if run not in results:
                 raise ValueError(f"no result of run {run}")
-            if "result" not in results[run]:
-                continue
-            epoch = results[run]["result"]["chosen"]["epoch"]
-            if scores.filter(run=run, epoch=epoch).is_empty():
-                raise ValueError(f"no scores of run {run} at epoch {epoch}")
-    except (OSError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
+            if "failure" not in results[run]:
+                _check_result(run, results[run]["result"], scores)
+    except (OSError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError, MetricError) as error:
         remedy = "Take all three files of one `safas benchmark --kept`, or name an empty folder."
         raise InputError(f"not kept cells ({error})", where=str(folder), remedy=remedy) from error
     return Kept(folder, rows, results, scores)
+
+
+def _check_result(run: str, result: Any, scores: pl.DataFrame) -> None:
+    """Raises ValueError or MetricError where these scores do not give this result."""
+    if not is_headline(result):
+        raise ValueError(f"the result of run {run} is damaged")
+    chosen = result["chosen"]
+    rows = scores.filter(run=run, epoch=chosen["epoch"], role=TARGET)
+    if rows.is_empty():
+        raise ValueError(f"no scores of run {run} at epoch {chosen['epoch']}")
+    found = hter(scores=rows["score"].to_numpy(), live=is_live(rows), threshold=chosen["threshold"]["value"])
+    if abs(found - chosen["hter"]) > 1e-9:
+        raise ValueError(
+            f"the scores of run {run} give an HTER of {found:.4f}, its result {chosen['hter']:.4f}"
+        )
 
 
 def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
@@ -151,11 +164,22 @@ def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
         made = chosen_scores([one for one in told if not one.kept])
         if kept.rows.is_empty():  # a kill before the end then leaves a folder that is known as one of these
             write_file(folder / _CELLS, kept.rows.write_csv())
-        others = kept.scores.join(made, on="run", how="anti").filter(pl.col("run").is_in(named))
-        write_table(pl.concat([made, others]).sort("run", "role", "dataset", "video"), folder / _SCORES)
+        others = _named_scores(kept.scores, kept.results).join(made, on=["run", "epoch"], how="anti")
+        scores = pl.concat([made, others]).sort("run", "role", "dataset", "video")
+        write_table(scores, folder / _SCORES)
         lines = (json.dumps(results[run]) for run in sorted(named))
         write_file(folder / _RESULTS, "".join(f"{line}\n" for line in lines))
         write_file(folder / _CELLS, table.write_csv())
+        needed = _named_scores(scores, results)
+        if len(needed) < len(scores):  # those of a result that was replaced
+            write_table(needed, folder / _SCORES)
+
+
+def _named_scores(scores: pl.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """The scores that the results are of."""
+    chosen = [(run, said["result"]["chosen"]["epoch"]) for run, said in results.items() if "result" in said]
+    named = pl.DataFrame(chosen, schema={name: RUN_SCORES[name] for name in ("run", "epoch")}, orient="row")
+    return scores.join(named, on=["run", "epoch"], how="semi")
 
 
 def _made_of(folder: Path) -> dict[str, str]:

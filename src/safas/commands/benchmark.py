@@ -142,9 +142,9 @@ class Command:
                 keep(kept.folder, [made])
         if kept is not None:
             outcomes = _in_order(cells, [*known.values(), *outcomes])
-            if not kept.has(outcomes):
-                keep(kept.folder, outcomes)  # under the names that they have now
-        self._write(outcomes, searches, command, console, told)
+        self._write(outcomes, searches, command, console, told, said.text)
+        if kept is not None and not kept.has(outcomes):
+            keep(kept.folder, outcomes)  # under the names that they have now
         return _end(outcomes, busy, console)
 
     def _said(self) -> GridFile:
@@ -235,6 +235,7 @@ class Command:
         command: str,
         console: Console,
         told: str,
+        grid: str,
     ) -> None:
         """The tables of what has a result, to the terminal and to files."""
         if all(outcome.failure for outcome in outcomes):
@@ -244,13 +245,21 @@ class Command:
             chosen = Section("Which settings were chosen", [searches_table(searches, told)])
             page = replace(page, sections=[*page.sections, chosen])
         console.print(as_terminal(page))
-        add_cells(self.runs, [o for o in outcomes if o.kept and not (self.runs / o.folder.name).is_dir()])
+        add_cells(self.runs, [self._placed(one) for one in outcomes if one.kept])
         write_table(chosen_scores(outcomes), self.runs / "scores.parquet")
         written = [*write(page, self.runs), self.runs / "cells.csv", self.runs / "scores.parquet"]
-        if self.grid is not None:  # the page tells the command, which says little without it
-            written.append(self.runs / "benchmark.yaml")
-            write_file(written[-1], self.grid.read_bytes())
+        copy = self.runs / "benchmark.yaml"
+        if grid:  # the page tells the command, which says little without it
+            written.append(copy)
+            write_file(copy, grid)
+        else:
+            copy.unlink(missing_ok=True)
         say(console, f"written: {', '.join(map(str, written))}")
+
+    def _placed(self, one: Outcome) -> Outcome:
+        """A kept cell, with its run's own scores where that lies here too."""
+        folder = self.runs / one.folder.name
+        return replace(one, folder=folder, kept=None) if (folder / "scores.parquet").is_file() else one
 
 
 def _sources(data: Sequence[str]) -> dict[str, Path]:

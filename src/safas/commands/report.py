@@ -91,7 +91,7 @@ class Command:
             matcher_threshold=self.matcher_threshold,
             own_bpcer=self.own_bpcer,
             replicates=self._replicates(),
-            seed=self.seed,
+            seed=self._seed(),
         )
         inputs = self._inputs()
         if self.higher_is_spoof:
@@ -131,6 +131,11 @@ class Command:
         if self.replicates < 1:
             raise InputError(f"{self.replicates} replicates make no interval", remedy="Take 1000.")
         return self.replicates
+
+    def _seed(self) -> int:
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed} is below 0", where="--seed")
+        return self.seed
 
 
 def _risks(texts: tuple[str, ...], confidence: float) -> Risks | None:
