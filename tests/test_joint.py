@@ -25,6 +25,8 @@ def parts(tmp_path: Path) -> list[Path]:
         part = toy.prepare(tmp_path / domain, table.filter(domain=domain), size=16)
         write_table(table.filter(domain=domain), part / "samples.parquet")
         (part / "prepare.json").write_text(json.dumps({"settings": {"size": 16}, "version": "1"}))
+        failed = {"dataset": "toy", "video": f"{domain}-wall", "label": "live", "reason": "no face"}
+        pl.DataFrame([failed]).write_parquet(part / "failures.parquet")
         made.append(part)
     return made
 
@@ -36,6 +38,8 @@ def test_the_joint_folder_has_every_crop(parts: list[Path], tmp_path: Path) -> N
     alone = [CropStore(part, samples, toy.DOMAINS) for part in parts]
     assert set(joint.videos["video"]) == set(samples["video"])
     assert (joint.images == np.concatenate([store.images for store in alone])).all()
+    failures = pl.read_parquet(tmp_path / "joint/failures.parquet")
+    assert failures["video"].to_list() == [f"{domain}-wall" for domain in toy.DOMAINS]
 
 
 def test_the_joint_folder_may_be_moved_with_its_parts(parts: list[Path], tmp_path: Path) -> None:
