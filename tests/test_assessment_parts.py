@@ -13,6 +13,7 @@ from safas.assessment.assess import Settings, assess
 from safas.assessment.breakdown import breakdown
 from safas.assessment.failures import with_failures
 from safas.assessment.intervals import cell
+from safas.assessment.lines import breakdown_rows
 from safas.assessment.operating import parse
 from safas.assessment.presentations import UNNAMED, Inputs
 from safas.assessment.support import support
@@ -57,6 +58,8 @@ def test_a_group_of_one_class_or_one_person_has_no_bootstrap() -> None:
     for group in breakdown(rows, "side", PLAN, THRESHOLDS)["groups"]:
         assert group["bpcer"]["bootstrap"] is None
         assert group["auc"] is None
+        words = breakdown_rows({"groups": [group]})[0]
+        assert words[4 if group["name"] == "spoof" else 3] == "–"
     with_null = rows.with_columns(pl.when(pl.col("row") < 5).then(None).otherwise(pl.lit("a")).alias("side"))
     assert [group["name"] for group in breakdown(with_null, "side", PLAN, None)["groups"]] == [
         "a",

@@ -70,12 +70,16 @@ def breakdown_rows(part: Json) -> Rows:
             group["name"],
             str(group["live"]),
             str(group["attacks"]),
-            f"{percent(group['apcer'])} ({span(_interval_of_worst(group))})",
-            f"{percent(group['bpcer']['rate'])} ({span(group['bpcer']['interval'])})",
+            _with_interval(group["apcer"], _interval_of_worst(group)),
+            _with_interval(group["bpcer"]["rate"], group["bpcer"]["interval"]),
             "too small to say" if group["too_small"] else "",
         )
         for group in part["groups"]
     ]
+
+
+def _with_interval(rate: float | None, interval: Sequence[float] | None) -> str:
+    return f"{percent(rate)} ({span(interval)})" if interval else percent(rate)
 
 
 BREAKDOWN_COLUMNS = ("", "bona fide", "attacks", "APCER, worst", "BPCER", "")
