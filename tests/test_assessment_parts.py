@@ -16,6 +16,7 @@ from safas.assessment.intervals import cell
 from safas.assessment.lines import breakdown_rows
 from safas.assessment.operating import parse
 from safas.assessment.presentations import UNNAMED, Inputs
+from safas.assessment.resampling import counted
 from safas.assessment.support import support
 from safas.assessment.system import full_system
 from safas.assessment.uncertainty import Bootstrap
@@ -27,7 +28,7 @@ THRESHOLDS = np.full(50, 0.5)
 
 def test_groups_are_counted_apart_and_together_are_everything() -> None:
     rows = reports.table(0, 40)
-    made = breakdown(rows, "device", PLAN, THRESHOLDS)
+    made = breakdown(rows, "device", PLAN, counted(rows), THRESHOLDS)
     groups = {group["name"]: group for group in made["groups"]}
     assert list(groups) == ["phone", "tablet"]
     whole = rates.attack_cells(rows, 0.5)
@@ -44,24 +45,24 @@ def test_groups_are_counted_apart_and_together_are_everything() -> None:
 def test_a_group_too_small_says_so() -> None:
     """Three live are below thirty; 40 people have 120."""
     rows = reports.table(0, 40)
-    made = breakdown(rows, "subject", PLAN, THRESHOLDS)
+    made = breakdown(rows, "subject", PLAN, counted(rows), THRESHOLDS)
     assert all(group["too_small"] for group in made["groups"])
     assert "fewer than 30" in made["rule"]
     sure = rows.with_columns(
         (pl.col("label") == "live").cast(pl.Float64).alias("score"), pl.lit("x").alias("device")
     )
-    assert not breakdown(sure, "device", PLAN, THRESHOLDS)["groups"][0]["too_small"]
+    assert not breakdown(sure, "device", PLAN, counted(sure), THRESHOLDS)["groups"][0]["too_small"]
 
 
 def test_a_group_of_one_class_or_one_person_has_no_bootstrap() -> None:
     rows = reports.table(0, 10).with_columns(pl.col("label").alias("side"))
-    for group in breakdown(rows, "side", PLAN, THRESHOLDS)["groups"]:
+    for group in breakdown(rows, "side", PLAN, counted(rows), THRESHOLDS)["groups"]:
         assert group["bpcer"]["bootstrap"] is None
         assert group["auc"] is None
         words = breakdown_rows({"groups": [group]})[0]
         assert words[4 if group["name"] == "spoof" else 3] == "–"
     with_null = rows.with_columns(pl.when(pl.col("row") < 5).then(None).otherwise(pl.lit("a")).alias("side"))
-    assert [group["name"] for group in breakdown(with_null, "side", PLAN, None)["groups"]] == [
+    assert [group["name"] for group in breakdown(with_null, "side", PLAN, None, None)["groups"]] == [
         "a",
         "not said",
     ]
@@ -69,7 +70,7 @@ def test_a_group_of_one_class_or_one_person_has_no_bootstrap() -> None:
 
 def test_an_unknown_column_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"lens: no such column .*device"):
-        breakdown(reports.table(0, 2), "lens", PLAN, THRESHOLDS)
+        breakdown(reports.table(0, 2), "lens", PLAN, None, None)
 
 
 def test_iapar_and_riapar_by_hand() -> None:

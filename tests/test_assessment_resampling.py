@@ -92,7 +92,7 @@ def test_a_group_is_counted_on_the_draws_that_its_thresholds_are_of(point: str) 
         bpcer.append((lives < threshold).mean())
         pooled.append((attacks >= threshold).mean())
         mask.append((masks >= threshold).mean())
-    made = breakdown(test, "device", plan, thresholds)["groups"]
+    made = breakdown(test, "device", plan, counted(test), thresholds)["groups"]
     (phone,) = (group for group in made if group["name"] == "phone")
     assert phone["bpcer"]["bootstrap"] == pytest.approx(interval(np.array(bpcer, float)))
     assert phone["pooled"]["bootstrap"] == pytest.approx(interval(np.array(pooled, float)))

@@ -171,8 +171,10 @@ def test_a_killed_export_is_made_again_where_it_was(
     shutil.copytree(bundle, out)
     (out / "bundle.json").unlink()
     (out / ".0123456789abcdef.partial").write_bytes(b"half")
+    (out / "stress.html").write_text("of the older one")
     export(finished.run, finished.prepared, out, progress=False)
     assert open_bundle(out).contract == open_bundle(bundle).contract
+    assert not (out / "stress.html").exists()
     (out / "bundle.json").unlink()
     (out / "mine.txt").write_text("important")
     with pytest.raises(InputError, match="neither a bundle nor empty"):

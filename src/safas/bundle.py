@@ -35,6 +35,7 @@ DETECTOR: Final = "face_detector.onnx"
 CARD: Final = "MODEL_CARD.md"
 STRESS: Final = "stress.json"
 STRESS_PLOTS: Final = "stress.svg"
+STRESS_PAGE: Final = "stress.html"  # beside them, vouched for by nothing
 
 Precision = Literal["fp32", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]

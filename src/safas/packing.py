@@ -195,9 +195,8 @@ def _written(prepared: Path, crops: pl.DataFrame, progress: Callable[[int, int],
     path = prepared / _FOLDER / _PIXELS
     side = decoded(prepared, paths[:1]).shape[1]
     shape, step, pixels = (len(paths), side, side, 3), _rows_of_block(side), hashlib.sha256()
-    table = _table_digest(
-        prepared, crops
-    )  # before the pixels: what changes meanwhile is of another generation
+    # Before the pixels: what changes meanwhile is of another generation.
+    table = _table_digest(prepared, crops)
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

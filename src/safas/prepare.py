@@ -126,7 +126,8 @@ def prepare(
         )
     if todo:  # crops are about to change
         discard(out)
-        _note_version(out)
+        if version != __version__:
+            _note_version(out)
         made_from = repr([(task.dataset, task.video, task.made_from) for task in tasks])
         write_file(out / GENERATION, sha256(made_from.encode()))
     work = functools.partial(_prepare_video, out=out, config=config, weights=weights)
@@ -230,11 +231,10 @@ def _claim(out: Path, config: PrepareConfig, weights: Path | None, root: Path) -
 
 
 def _note_version(out: Path) -> None:
-    """All crops will be this version's: there are none of another, or they are all made anew."""
+    """All crops are made anew, so they will be this version's."""
     note = out / "prepare.json"
     said = json.loads(note.read_text(encoding="utf-8"))
-    if said["version"] != __version__:
-        _write(note, json.dumps({**said, "version": __version__}, indent=2).encode())
+    _write(note, json.dumps({**said, "version": __version__}, indent=2).encode())
 
 
 def _settings(note: Path) -> tuple[dict[str, Any], str]:

@@ -133,14 +133,12 @@ def _evaluation(run_dir: Path) -> Result | None:
 
 def is_headline(said: Any) -> bool:
     """Whether `chosen` and `about` of a result are there, with what the headline and its run are told by."""
-    if not (isinstance(said, dict) and all(isinstance(said.get(part), dict) for part in ("chosen", "about"))):
+    try:
+        chosen = said["chosen"]
+        told = (chosen["epoch"], chosen["hter"], chosen["threshold"]["value"])
+        return "commit" in said["about"] and all(isinstance(value, int | float) for value in told)
+    except (KeyError, TypeError):
         return False
-    chosen = said["chosen"]
-    value = chosen["threshold"].get("value") if isinstance(chosen.get("threshold"), dict) else None
-    is_told = (
-        isinstance(chosen.get("epoch"), int) and isinstance(chosen.get("hter"), float) and value is not None
-    )
-    return is_told and "commit" in said["about"]
 
 
 def _about(run_dir: Path, prepared: Path) -> dict[str, Any]:

@@ -86,7 +86,9 @@ def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str 
         if settings.matcher_threshold is None
         else full_system(table, chosen.value, settings.matcher_threshold)
     )
-    report["breakdowns"] = {column: breakdown(table, column, plan, thresholds) for column in settings.by}
+    report["breakdowns"] = {
+        column: breakdown(table, column, plan, counts, thresholds) for column in settings.by
+    }
     report["curves"] = curves(data, _marked(report))
     report["histograms"] = histograms(table)
     report["worst_scored"] = _worst_scored(table, chosen.value)

@@ -8,7 +8,7 @@ from safas.assessment import rates
 from safas.assessment.calibration import are_probabilities, ece
 from safas.assessment.intervals import SMALL, WIDE, Cell
 from safas.assessment.presentations import people_of
-from safas.assessment.resampling import counted
+from safas.assessment.resampling import Counted, counted
 from safas.assessment.scored import parts, scored
 from safas.assessment.uncertainty import Bootstrap, group_replicates, interval
 from safas.errors import InputError
@@ -20,22 +20,24 @@ RULE = f"too small: fewer than {SMALL} presentations, or an interval wider than 
 Json = dict[str, Any]
 
 
-def breakdown(table: pl.DataFrame, column: str, plan: Bootstrap, thresholds: FloatArray | None) -> Json:
-    """The groups of a column, the largest first, as docs/report.md describes them. Raises InputError without it."""
+def breakdown(
+    table: pl.DataFrame, column: str, plan: Bootstrap, whole: Counted | None, thresholds: FloatArray | None
+) -> Json:
+    """The groups of a column, the largest first, as docs/report.md describes them. Raises InputError without it.
+
+    `whole` is the table counted, and `thresholds` [R] are those of the draws; without them nothing is drawn.
+    """
     if column not in table.columns:
         known_ones = ", ".join(name for name in table.columns if name not in ("row", "person", "score"))
         raise InputError("no such column to break down by", where=column, remedy=f"There are: {known_ones}.")
     named = table.with_columns(pl.col(column).cast(pl.String).fill_null("not said").alias("_group"))
     groups = sorted(parts(named, "_group").items(), key=lambda item: -len(item[1]))
-    whole = counted(table, plan.threshold)
-    made = []
-    for name, part in groups:
-        group = _group(name, part, plan.threshold)
-        several = part.drop_nulls("score")["person"].n_unique() > 1
-        if thresholds is not None and whole.clustered and several and scored(part).complete:
-            inside = counted(part, plan.threshold, among=table)
-            _add_bootstrap(group, group_replicates(whole, inside, thresholds, plan))
-        made.append(group)
+    made = [_group(name, part, plan.threshold) for name, part in groups]
+    if whole is not None and thresholds is not None and whole.clustered:
+        for group, (_, part) in zip(made, groups, strict=True):
+            if scored(part).complete and part.drop_nulls("score")["person"].n_unique() > 1:
+                inside = counted(part, plan.threshold, among=table)
+                _add_bootstrap(group, group_replicates(whole, inside, thresholds, plan))
     return {"rule": RULE, "groups": made}
 
 

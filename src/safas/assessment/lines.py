@@ -78,10 +78,6 @@ def breakdown_rows(part: Json) -> Rows:
     ]
 
 
-def _with_interval(rate: float | None, interval: Sequence[float] | None) -> str:
-    return f"{percent(rate)} ({span(interval)})" if interval else percent(rate)
-
-
 BREAKDOWN_COLUMNS = ("", "bona fide", "attacks", "APCER, worst", "BPCER", "")
 
 
@@ -127,6 +123,10 @@ def span(interval: Sequence[float] | None) -> str:
     if interval is None:
         return ""
     return f"{percent(interval[0])}{' to ' if interval[0] < 0 else '–'}{percent(interval[1])}"
+
+
+def _with_interval(rate: float | None, interval: Sequence[float] | None) -> str:
+    return f"{percent(rate)} ({span(interval)})" if interval else percent(rate)
 
 
 def _cell_row(name: str, one: Cell) -> tuple[str, ...]:

@@ -88,13 +88,12 @@ def _csv(text: str, path: Path) -> pl.DataFrame:
             where=str(path),
             remedy="Such as: video,label,attack,subject,score",
         )
+    if (odd := _odd_line(text, separator)) is not None:  # the reader would fill up short lines
+        raise TableError(odd, where=str(path), remedy="Give every line all fields, empty ones too.")
     try:
         table = pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        what = _odd_line(text, separator) or f"not a readable CSV ({_first(error)})"
-        raise TableError(what, where=str(path)) from error
-    if (odd := _odd_line(text, separator)) is not None:  # the reader fills up short lines
-        raise TableError(odd, where=str(path), remedy="Give every line all fields, empty ones too.")
+        raise TableError(f"not a readable CSV ({_first(error)})", where=str(path)) from error
     return table.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
 
 

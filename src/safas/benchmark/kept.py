@@ -76,7 +76,7 @@ class Kept:
         )
 
     def has(self, outcomes: Sequence[Outcome]) -> bool:
-        """Whether all of these are kept under the very names and states that they have now."""
+        """Whether all of these are kept with the very names, states and numbers that they have now."""
         told = ("run", "name", "state", "hter")
         rows = set(self.rows.select(told).iter_rows())
         made = (dict(zip(CELLS, cell_row(one), strict=True)) for one in outcomes)

@@ -7,7 +7,7 @@ import polars as pl
 import tyro
 from rich.table import Table
 
-from safas.bundle import CARD, Precision
+from safas.bundle import CARD, STRESS_PAGE, Precision
 from safas.commands.common import output, say
 from safas.errors import InputError
 from safas.predictor import Predictor
@@ -64,7 +64,7 @@ class Command:
             say(console, f"card: {write_card(result, self.out)}")
         else:
             done = put_into_card(result, self.bundle, self.sign)
-            say(console, f"card: {self.bundle / 'stress.html'}")
+            say(console, f"card: {self.bundle / STRESS_PAGE}")
             told = "shows the plots now" if done else "stays as it is, since the bundle is signed: --sign KEY"
             say(console, f"{self.bundle / CARD} {told}")
 

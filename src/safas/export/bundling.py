@@ -19,6 +19,7 @@ from safas.bundle import (
     PREPROCESSING_VERSION,
     SIGNATURE,
     STRESS,
+    STRESS_PAGE,
     STRESS_PLOTS,
     Bundle,
     Cluster,
@@ -49,7 +50,18 @@ LEAST_SHARE = 0.5  # of the frames looked at must show the face
 _MOST_LOST = 0.005  # of AUC on source validation, by 8 bits
 _CALIBRATION_CROPS, _PARITY_CROPS = 128, 64
 # in the order in which they go; they come the other way round
-_WRITTEN = (CONTRACT, SIGNATURE, MODEL, MODEL_INT8, DETECTOR, CARD, STRESS, STRESS_PLOTS, CLUSTERS)
+_WRITTEN = (
+    CONTRACT,
+    SIGNATURE,
+    MODEL,
+    MODEL_INT8,
+    DETECTOR,
+    CARD,
+    STRESS,
+    STRESS_PLOTS,
+    STRESS_PAGE,
+    CLUSTERS,
+)
 
 
 @dataclass(frozen=True)
@@ -219,7 +231,7 @@ def _refuse_other_use(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), remedy="Name a folder.")
     there = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
-    was_killed = CLUSTERS in there and there <= {*_WRITTEN, "stress.html"}
+    was_killed = CLUSTERS in there and there <= set(_WRITTEN)
     if there and CONTRACT not in there and not was_killed:
         raise InputError("neither a bundle nor empty", where=str(out), remedy="Name another folder.")
 

@@ -9,7 +9,6 @@ The masks 4 to 6 are paper, which the owners' paper calls "paper cut", as we rea
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import polars as pl
 from safas.errors import InputError
 from safas.sources.image_size import image_size
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, walk
+from safas.sources.tree import Row, Tree, numbers, walk
 from safas.table import BOXES, SAMPLES
 
 _LISTS = {split: f"metas/intra_test/{split}_label.json" for split in ("train", "test")}
@@ -112,12 +111,12 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The _BB.txt beside the images (x, y, width, height, score), scaled from 224 x 224 to the image's pixels."""
     rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        file = os.path.splitext(path)[0] + "_BB.txt"
-        lines = tree.numbers(file, 5) or tree.numbers(file, 4)
-        size = image_size(root / path) if lines else None
+        lines = tree.beside(path, "_BB.txt")
+        told = numbers(lines, 5) or numbers(lines, 4)
+        size = image_size(root / path) if told else None
         if size is None:
             continue
-        (x, y, width, height), (across, down) = lines[0][:4], (side / _SIDE for side in size)
+        (x, y, width, height), (across, down) = told[0][:4], (side / _SIDE for side in size)
         if width > 0 and height > 0:
             rows.append((video, 0, x * across, y * down, width * across, height * down))
     return pl.DataFrame(rows, schema=dict(BOXES), orient="row") if rows else None

@@ -9,14 +9,13 @@ There is no dev split.
 """
 
 import itertools
-import os
 from pathlib import Path
 
 import polars as pl
 
 from safas.errors import InputError
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, numbers, present, row, walk
+from safas.sources.tree import Row, Tree, lines_of, numbers, present, row, walk
 from safas.table import BOXES
 
 _LISTS = {"train": "train_sub_list.txt", "test": "test_sub_list.txt"}
@@ -64,15 +63,15 @@ def _people(tree: Tree, split: str) -> list[int]:
             where=str(tree.root),
             remedy="Name the folder of MSU-MFSD that holds scene01 and the two lists.",
         )
-    return sorted({int(number) for (number,) in numbers(tree.root / path, 1)})
+    return sorted({int(number) for (number,) in numbers(lines_of(tree.root / path), 1)})
 
 
 def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The .face files beside the videos: frame, left, top, right, bottom and perhaps four numbers for the eyes."""
     rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        file = os.path.splitext(path)[0] + ".face"
-        for frame, left, top, right, bottom, *eyes in (*tree.numbers(file, 9), *tree.numbers(file, 5)):
+        lines = tree.beside(path, ".face")
+        for frame, left, top, right, bottom, *eyes in (*numbers(lines, 9), *numbers(lines, 5)):
             pairs = sorted([tuple(eyes[:2]), tuple(eyes[2:])]) if eyes else []
             points = [value for pair in pairs for value in pair]
             if right > left and bottom > top:

@@ -8,13 +8,12 @@ File 1 is live; 2, 3 are prints of two printers; 4, 5 video replays on two displ
 """
 
 import itertools
-import os
 from pathlib import Path
 
 import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, present, row, walk
+from safas.sources.tree import Row, Tree, numbers, present, row, walk
 from safas.table import BOXES
 
 _SPLITS = {"train": range(1, 21), "dev": range(21, 36), "test": range(36, 56)}
@@ -63,7 +62,7 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """Face boxes around the eyes in the .txt beside each video (frame, x, y, x, y); the eyes as landmarks."""
     rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        for frame, x0, y0, x1, y1 in tree.numbers(os.path.splitext(path)[0] + ".txt", 5):
+        for frame, x0, y0, x1, y1 in numbers(tree.beside(path, ".txt"), 5):
             (right_x, right_y), (left_x, left_y) = sorted(
                 [(x0, y0), (x1, y1)]
             )  # upright: the right eye is left

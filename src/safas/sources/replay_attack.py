@@ -9,14 +9,13 @@ Which people are in which split is read from the files. The clips under enroll/ 
 """
 
 import itertools
-import os
 import re
 from pathlib import Path
 
 import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, plain_name, present, row, walk
+from safas.sources.tree import Row, Tree, numbers, plain_name, present, row, walk
 from safas.table import BOXES
 
 _SPLITS = {"train": "train", "devel": "dev", "test": "test"}
@@ -77,7 +76,7 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The owners' face-locations (frame, x, y, width, height); zeros, their way to say "no face", are left out."""
     rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        found = tree.numbers(f"face-locations/{os.path.splitext(path)[0]}.face", 5)
+        found = numbers(tree.beside(f"face-locations/{path}", ".face"), 5)
         rows += [(video, int(frame), x, y, w, h) for frame, x, y, w, h in found if w > 0 and h > 0]
     return pl.DataFrame(rows, schema=dict(BOXES), orient="row") if rows else None
 

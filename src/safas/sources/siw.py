@@ -11,16 +11,14 @@ A .face file holds, as we read it, one line a frame from the first on: left, top
 found. Others call these boxes inaccurate: prepare with the detector.
 """
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from safas.errors import InputError
 from safas.sources.source import Source
-from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, present, row, walk
+from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, numbers, plain_name, present, row, walk
 from safas.table import BOXES
 
 _NAME = re.compile(r"(train|test)/(live|spoof)/(\d+)/\3_(\d)_([123])_(\d)_(\d)(\.\w+)")
@@ -52,27 +50,16 @@ def boxes(root: Path, samples: pl.DataFrame) -> pl.DataFrame | None:
     """The .face files beside the videos; frames without a face are left out."""
     rows, tree = [], walk(root)
     for video, path in samples.select("video", "path").iter_rows():
-        file = tree.named(os.path.splitext(path)[0] + ".face")
-        for frame, (left, top, right, bottom) in () if file is None else _corners(root / file):
+        for frame, (left, top, right, bottom) in _corners(tree.beside(path, ".face")):
             if right > left and bottom > top:
                 rows.append((video, frame, left, top, right - left, bottom - top))
     return pl.DataFrame(rows, schema=dict(BOXES), orient="row") if rows else None
 
 
-def _corners(file: Path) -> Iterator[tuple[int, tuple[float, ...]]]:
+def _corners(lines: Sequence[str]) -> Iterator[tuple[int, tuple[float, ...]]]:
     """(frame, four numbers) of the lines that hold four; the line's place is the frame's, so none may be dropped."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"cannot be read ({error.strerror})", where=str(file), remedy="Give permission to read it."
-        ) from error
     for frame, line in enumerate(lines):
-        try:
-            corners = tuple(float(word) for word in line.replace(",", " ").split())
-        except ValueError:
-            continue
-        if len(corners) == 4:
+        for corners in numbers([line], 4):
             yield frame, corners
 
 

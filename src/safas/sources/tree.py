@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +44,10 @@ class Tree:
         """The file that the owners call `path`, up to case and separators."""
         return self._by_name.get(plain_name(path))
 
-    def numbers(self, path: str, columns: int) -> list[tuple[float, ...]]:
-        """The lines of the file of numbers that the owners call `path`; none where there is no such file."""
-        file = self.named(path)
-        return [] if file is None else numbers(self.root / file, columns)
+    def beside(self, path: str, ending: str) -> list[str]:
+        """The lines of the text file that is called as `path` but for its ending; none where there is no such file."""
+        file = self.named(os.path.splitext(path)[0] + ending)
+        return [] if file is None else lines_of(self.root / file)
 
 
 def plain_name(path: str) -> str:
@@ -139,19 +139,18 @@ def present(tree: Tree, official: Iterable[Row], name: str, example: str) -> pl.
     return pl.DataFrame(found, schema=dict(SAMPLES))
 
 
-def numbers(path: Path, columns: int) -> list[tuple[float, ...]]:
-    """The lines of a text file of numbers, split at commas and blanks; lines of another form are passed over.
-
-    No line where there is no such file. Raises InputError for one that cannot be read.
-    """
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text file. Raises InputError when it cannot be read."""
     try:
-        lines: Sequence[str] = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror})", where=str(path), remedy="Give permission to read it."
         ) from error
+
+
+def numbers(lines: Iterable[str], columns: int) -> list[tuple[float, ...]]:
+    """The lines of so many numbers, split at commas and blanks; lines of another form are passed over."""
     found = []
     for line in lines:
         words = re.split(r"[,\s]+", line.strip())

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from safas.bundle import STRESS, STRESS_PLOTS
+from safas.bundle import STRESS, STRESS_PAGE, STRESS_PLOTS
 from safas.files import write_file
 from safas.stress.card import page
 from safas.stress.measure import Stressed
@@ -14,5 +14,5 @@ def write_card(result: Stressed, folder: Path) -> Path:
     """Write stress.html, its drawings as stress.svg and its numbers as stress.json; returns the page's path."""
     write_file(folder / STRESS, json.dumps(result.to_dict(), indent=2) + "\n")
     write_file(folder / STRESS_PLOTS, plate(result))
-    write_file(folder / "stress.html", page(result))
-    return folder / "stress.html"
+    write_file(folder / STRESS_PAGE, page(result))
+    return folder / STRESS_PAGE
