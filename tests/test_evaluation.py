@@ -88,8 +88,10 @@ def test_the_sources_own_test_people_by_hand():
 def test_a_domain_tested_on_itself_shares_no_person():
     """The same scores as above, of other people of the same domain; the worst species counts in the ACER."""
     target = TARGET.with_columns(domain=pl.lit("O"), subject=pl.concat_str(pl.lit("t"), "subject"))
-    second = (pl.col("label") == "spoof") & (pl.col("score") > 0.5)
-    target = target.with_columns(attack=pl.when(second).then(pl.lit("cut")).otherwise("attack"))
+    cuts = target.filter(pl.col("score") > 0.5, label="spoof", epoch=2)["video"].to_list()
+    target = target.with_columns(
+        attack=pl.when(pl.col("video").is_in(cuts)).then(pl.lit("cut")).otherwise("attack")
+    )
     chosen = evaluate(pl.concat([DEV, target]))["chosen"]
     assert chosen["hter"] == 3 / 8
     assert chosen["apcer"] == {"cut": 1.0, "print": pytest.approx(2 / 3)}
@@ -270,6 +272,12 @@ def dropped(role: str, epochs: tuple[int, ...] = (1, 2, 3)) -> pl.DataFrame:
     return RUN.filter((pl.col("role") != role) | ~pl.col("epoch").is_in(epochs))
 
 
+def one_row_of_target(**changed: object) -> pl.DataFrame:
+    """The run with something else in one row of the target's middle epoch."""
+    row = RUN.filter(role="target", epoch=2).head(1)
+    return RUN.join(row, on=row.columns, how="anti").vstack(row.with_columns(**changed).select(RUN.columns))
+
+
 @pytest.mark.parametrize(
     ("scores", "kind", "words"),
     [
@@ -284,12 +292,24 @@ def dropped(role: str, epochs: tuple[int, ...] = (1, 2, 3)) -> pl.DataFrame:
             TableError,
             "more than one run",
         ),
-        (RUN.head(20).vstack(RUN.tail(-21)), TableError, "same number of target videos"),
+        (RUN.head(20).vstack(RUN.tail(-21)), TableError, "in . of . epochs"),
+        (one_row_of_target(video=pl.lit("other")), TableError, "in . of . epochs"),
+        (one_row_of_target(subject=pl.lit("other")), TableError, "in . of . epochs"),
+        (one_row_of_target(score=1.7), TableError, "has the score 1.7"),
+        (RUN.with_columns(attack=pl.lit("none")), TableError, "has label 'spoof' and attack 'none'"),
         (RUN.with_columns(domain=pl.lit("O")), ProtocolError, "'O' is a source and the target"),
         (RUN.with_columns(role=pl.col("role").str.to_uppercase()), TableError, "unknown role 'SOURCE-DEV'"),
         (RUN.with_columns(score=pl.lit(None, pl.Float64)), TableError, "'score' has an empty value"),
-        (RUN.with_columns(score=float("nan")), MetricError, "not a finite number"),
-        (RUN.with_columns(label=pl.lit("live")), MetricError, "no spoof"),
+        (RUN.with_columns(score=float("nan")), TableError, "has the score nan"),
+        (RUN.with_columns(label=pl.lit("live"), attack=pl.lit("none")), MetricError, "no spoof"),
+        (
+            RUN.with_columns(
+                pl.when(role="target").then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+                for name, value in (("label", "live"), ("attack", "none"))
+            ),
+            MetricError,
+            "no spoof",
+        ),
         (RUN.clear(), ProtocolError, "no row of role"),
     ],
 )

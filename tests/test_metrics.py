@@ -369,3 +369,13 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         low, high = bootstrap_interval(statistic, **data, level=0.9, replicates=200, seed=seed)
         held += low <= truth <= high
     assert 155 <= held <= 193
+
+
+def test_names_may_not_be_empty():
+    with pytest.raises(MetricError, match="`species` has an empty value"):
+        apcer(scores=[0.1, 0.2], species=["print", None], threshold=0.5)
+    for groups in (["a", "a", "b", None], [1.0, 2.0, float("nan"), 3.0]):
+        with pytest.raises(MetricError, match="`groups` has an empty value"):
+            bootstrap_interval(auc, scores=[0.1, 0.2, 0.8, 0.9], live=[0, 0, 1, 1], groups=groups)
+    with pytest.raises(MetricError, match="at least one replicate"):
+        bootstrap_interval(auc, scores=[0.1, 0.9], live=[0, 1], groups=["a", "b"], replicates=0)

@@ -90,6 +90,16 @@ def test_alpha_one_changes_nothing_and_one_head_stays() -> None:
     torch.testing.assert_close(aligned(weight[:1], 0.5), weight[:1], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("alpha", [0.0, -1.0, 1.5, math.nan])
+def test_an_alpha_that_is_no_share_is_refused(alpha: float) -> None:
+    heads = DomainHeads(7, 3)
+    before = heads.weight.detach().clone()
+    for what in ("direction", "hyperplane"):
+        with pytest.raises(InputError, match=r"alpha = .* is not in"):
+            heads.project_(alpha, what)
+    assert torch.equal(heads.weight, before)
+
+
 def test_whole_hyperplanes_by_hand() -> None:
     """beta = (w, b): (0, 0), (3, 0), (0, 4); distances 3, 4 and 5, so the farthest are 2, 2 and 1. alpha = 3/4.
 

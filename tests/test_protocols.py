@@ -69,8 +69,9 @@ def test_a_protocol_prints_as_it_is_read():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("O,C,I", "no '->'"),
-        ("", "no '->'"),
+        ("O,C,I", "not one '->'"),
+        ("", "not one '->'"),
+        ("O,C->I->M", "not one '->'"),
         ("->M", "needs a source and a target"),
         ("O,,C->M", "needs a source and a target"),
         ("O,C->", "needs a source and a target"),

@@ -8,6 +8,7 @@ import pytest
 
 import tiny
 from safas.evaluation import evaluate
+from safas.protocols import Protocol
 from safas.run_page import (
     Face,
     Features,
@@ -59,7 +60,9 @@ def content() -> ReportInput:
         peak_memory="1.5 GB",
         configurations={"Training, SA-FAS": {"alpha": 0.99}},
     )
-    return ReportInput([ProtocolRuns(("north", "south"), "west", runs)], provenance, faces, NOT_REAL)
+    return ReportInput(
+        [ProtocolRuns(Protocol(("north", "south"), "west"), runs)], provenance, faces, NOT_REAL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,14 +146,29 @@ def test_markup_in_names_stays_text(content: ReportInput) -> None:
     runs = content.protocols[0]
     evil = "<script>alert(1)</script>"
     methods = [replace(run, method=evil) for run in runs.methods[:1]]
-    text = render(replace(content, protocols=[ProtocolRuns(runs.sources, evil, methods)]))
+    text = render(replace(content, protocols=[ProtocolRuns(Protocol(runs.protocol.sources, evil), methods)]))
     assert evil not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
+def test_a_domain_tested_on_itself_is_not_called_unseen(content: ReportInput) -> None:
+    methods = content.protocols[0].methods
+    for protocol, words in (
+        (Protocol(("north",), "north"), "Trained on north; tested on other people of it<"),
+        (Protocol(("north",), "north", "oulu-3.2"), "tested on other people of it (protocol oulu-3.2)"),
+    ):
+        text = render(replace(content, protocols=[ProtocolRuns(protocol, methods)]))
+        assert words in text
+        assert "never seen" not in text.split("</header>")[0]
+        assert "unseen domain" not in text.split("</header>")[0]
+    assert "APCER (worst)" in text
+
+
 def test_several_protocols_have_an_overview(content: ReportInput) -> None:
     first = content.protocols[0]
-    page = Page(render(replace(content, protocols=[first, replace(first, sources=("south",))])))
+    page = Page(
+        render(replace(content, protocols=[first, replace(first, protocol=Protocol(("south",), "west"))]))
+    )
     assert "All protocols" in page.text
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))

@@ -41,6 +41,7 @@ def table() -> pl.DataFrame:
 def test_a_tree_of_files(tmp_path: Path) -> None:
     root = lay(tmp_path / "mine", *TREE, "README.txt", "phone/notes.md", ".cache/x/y/z/t.mp4")
     samples = read_source("folder", root)
+    assert samples.equals(read_source("folder", str(root)))
     assert samples.columns == list(SAMPLES)
     assert set(samples["video"]) == set(TREE) == set(samples["path"])
     assert samples["dataset"].unique().to_list() == ["mine"]

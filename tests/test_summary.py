@@ -163,7 +163,14 @@ def test_folds_have_their_deviation_over_folds(tmp_path: Path) -> None:
         "In the last column mean ± std over the folds; 95 % interval over people: "
     )
     assert "unseen domain" not in tables[0].caption
-    assert named(tables, "ACER in percent")
+    acer = named(tables, "ACER in percent")
+    shares = [100 * outcome.result["chosen"]["acer"] for outcome in outcomes]
+    assert [cell.text for cell in acer.groups[0].rows[0][2:]] == [
+        f"{one:.1f}" for one in (*shares, np.mean(shares))
+    ]
+    mixed = summary([*outcomes, *many.grid(tmp_path / "other", ("a&b->c",), ("erm",), (0,))], simulated=False)
+    acer = named(mixed, "ACER in percent")
+    assert [*acer.columns] == ["method", "seeds", "oulu-3.1", "oulu-3.2", "oulu-3.3", "mean"]
 
 
 def test_different_questions_have_no_mean(tmp_path: Path) -> None:

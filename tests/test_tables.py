@@ -62,17 +62,29 @@ def test_terminal_keeps_captions_details_and_the_oracle_mark() -> None:
 
 def test_result_table_fits_eighty_columns_without_a_cut() -> None:
     run = rows(evaluate(tiny.run_scores()))
-    text = plain(result_table("Errors", {"ERM + SupCon": run, "SA-FAS": run}))
+    text = plain(result_table("a->b", "Errors", {"ERM + SupCon": run, "SA-FAS": run}))
     assert "…" not in text
     assert "ERM + SupCon" in text
 
 
 def test_result_table_marks_the_best_by_the_columns_direction() -> None:
     better, worse = rows(evaluate(tiny.run_scores())), rows(evaluate(tiny.run_scores(shift=4)))
-    headline = result_table("Errors", {"better": better, "worse": worse}).groups[0]
+    headline = result_table("a->b", "Errors", {"better": better, "worse": worse}).groups[0]
     assert headline.headline
     assert [cell.best for cell in headline.rows[0][:3]] == [False, True, True]  # name, HTER, AUC
     assert not headline.rows[1][1].best
+
+
+def test_oulu_npus_own_protocols_have_their_own_columns_first() -> None:
+    run = evaluate(tiny.run_scores())
+    plain_table, own = (result_table(name, "Errors", {"ERM": rows(run)}) for name in ("a->b", "oulu-3.2"))
+    assert own.columns == ("", "APCER (worst)", "BPCER", "ACER", *plain_table.columns[1:])
+    worst, rejected = max(run["chosen"]["apcer"].values()), run["chosen"]["bpcer"]
+    shares = (worst, rejected, (worst + rejected) / 2)
+    assert [cell.text for cell in own.groups[0].rows[0][1:4]] == [f"{100 * share:.1f}" for share in shares]
+    assert [cell.text for cell in own.groups[1].rows[0][1:4]] == [
+        "–"
+    ] * 3  # a mean over epochs has none of them
 
 
 def test_what_is_equal_is_best_together() -> None:
@@ -83,7 +95,7 @@ def test_what_is_equal_is_best_together() -> None:
 
 
 def test_nothing_is_best_alone() -> None:
-    table = result_table("Errors", {"only": rows(evaluate(tiny.run_scores()))})
+    table = result_table("a->b", "Errors", {"only": rows(evaluate(tiny.run_scores()))})
     assert not any(cell.best for group in table.groups for row in group.rows for cell in row)
 
 

@@ -175,7 +175,7 @@ def _tables(outcomes: Sequence[Outcome]) -> list[Table]:
         by_protocol.setdefault(outcome.protocol, {})[method_name(outcome.method)] = outcome
     lines = {p: {m: rows(o.result) for m, o in of.items()} for p, of in by_protocol.items()}
     tables = [
-        result_table(f"{protocol}: errors in percent (simulated faces, 95 % intervals)", of)
+        result_table(protocol, f"{protocol}: errors in percent (simulated faces, 95 % intervals)", of)
         for protocol, of in lines.items()
     ]
     if len(lines) > 1:

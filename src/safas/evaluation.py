@@ -4,7 +4,7 @@ The published tables choose the best epoch and the threshold on the target itsel
 source validation (the headline), and the published way is given beside it under its own name: oracle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from safas.protocols import (
     select_epoch,
     source_threshold,
 )
-from safas.table import LABELS, PERSON, SCORES, Schema, checked, is_live
+from safas.table import LABELS, PERSON, SCORES, Schema, check_attacks, checked, is_live
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # uint8 RGB [N, S, S, 3] -> P(live) [N]
 ReadCrops = Callable[[list[str]], NDArray[np.uint8]]  # N values of CROPS' `crop` -> uint8 RGB [N, S, S, 3]
@@ -145,6 +145,7 @@ def _row(
         bootstrap_interval, scores=values, live=live, groups=people, seed=seed, replicates=replicates
     )
     enough = np.unique(people).size > 1
+    numbers = _flat_numbers(rows, threshold, tpr)
     species = rows["attack"].to_numpy()[~live]
     accepted = apcer(scores=values[~live], species=species, threshold=threshold.value)
     rejected = bpcer(scores=values[live], threshold=threshold.value)
@@ -152,7 +153,7 @@ def _row(
         "epoch": epoch,
         "threshold": asdict(threshold),
         "target_threshold": asdict(_target_threshold(rows)),
-        **_nested(_flat_numbers(rows, threshold, tpr)),
+        **_nested(numbers),
         "intervals": _nested({name: list(interval(s)) if enough else None for name, s in statistics.items()}),
         "apcer": accepted,
         "bpcer": rejected,
@@ -278,9 +279,8 @@ def _checked_run(scores: pl.DataFrame) -> pl.DataFrame:
         raise TableError(
             f"video {twice['video'][0]!r} is scored twice in epoch {twice['epoch'][0]}", where=where
         )
-    uneven = _uneven(scores)
-    if uneven:
-        raise TableError(f"not every epoch scores the same number of {uneven[0]} videos", where=where)
+    _check_values(scores, where)
+    _check_videos(scores, where)
     _check_roles(scores)
     return scores
 
@@ -294,9 +294,30 @@ def check_one_run(scores: pl.DataFrame, where: str) -> None:
         raise TableError("rows of more than one run", where=where, remedy=remedy)
 
 
-def _uneven(scores: pl.DataFrame) -> Sequence[str]:
-    sizes = scores.group_by("role", "epoch").len().group_by("role").agg(pl.col("len").n_unique())
-    return sizes.filter(pl.col("len") > 1)["role"].sort().to_list()
+def _check_values(scores: pl.DataFrame, where: str) -> None:
+    wrong = scores.filter(~pl.col("score").is_between(0, 1))
+    if not wrong.is_empty():
+        raise TableError(
+            f"video {wrong['video'][0]!r} has the score {wrong['score'][0]}",
+            where=where,
+            remedy="A score is P(live), from 0 to 1.",
+        )
+    check_attacks(scores, where)
+
+
+def _check_videos(scores: pl.DataFrame, where: str) -> None:
+    """Every epoch of a role has the same videos, of the same people, labels and attacks."""
+    epochs = scores.group_by("role").agg(epochs=pl.col("epoch").n_unique())
+    videos = scores.group_by("role", "video", *PERSON, "label", "attack", maintain_order=True).len()
+    uneven = videos.join(epochs, on="role").filter(pl.col("len") != pl.col("epochs"))
+    if not uneven.is_empty():
+        row = uneven.row(0, named=True)
+        raise TableError(
+            f"{row['role']} video {row['video']!r} stands in {row['len']} of {row['epochs']} epochs as {row['label']} "
+            f"({row['attack']}) of person {row['subject']!r}",
+            where=where,
+            remedy="Every epoch needs the same videos, each with the same person, label and attack.",
+        )
 
 
 def _check_roles(scores: pl.DataFrame) -> None:

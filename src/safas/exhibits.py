@@ -44,7 +44,7 @@ def protocol_runs(run_dirs: Sequence[Path], prepared: Path) -> ProtocolRuns:
     """Evaluated runs of one protocol, one a method, in the order given."""
     said = read_run(run_dirs[0])["protocol"]
     methods = [method_run(run_dir, prepared) for run_dir in run_dirs]
-    return ProtocolRuns(tuple(said["sources"]), said["target"], methods)
+    return ProtocolRuns(Protocol.of_json(said), methods)
 
 
 def method_run(run_dir: Path, prepared: Path) -> MethodRun:

@@ -118,7 +118,7 @@ def apcer(*, scores: ArrayLike, species: ArrayLike, threshold: float) -> dict[st
     scores [N] of attacks only; species [N], the name of each attack's instrument species.
     """
     accepted = _finite(scores) >= _number(threshold)
-    names = np.asarray(species).astype(str)
+    names = _named(species, "species").astype(str)
     _same_length(accepted, names, "species")
     return {str(name): float(np.mean(accepted[names == name])) for name in np.unique(names)}
 
@@ -148,10 +148,12 @@ def bootstrap_interval(
     A draw that lacks one of the classes is drawn again, so the interval is conditional on both being there
     (at least half of all draws have both, whatever the groups). The interval knows of the choice of people
     only, not of retraining; with no error in the data it has no width, which proves nothing.
-    Raises MetricError when there are fewer than two groups.
+    Raises MetricError when there are fewer than two groups or no replicate.
     """
     values, is_live = _both_classes(scores, live)
-    names = np.asarray(groups)
+    if replicates < 1:
+        raise MetricError("an interval needs at least one replicate")
+    names = _named(groups, "groups")
     _same_length(values, names, "groups")
     order = np.argsort(-values, kind="stable")  # sorted once: each replicate's own sort then finds it done
     values, is_live = values[order], is_live[order]
@@ -238,6 +240,13 @@ def _finite(scores: ArrayLike) -> FloatArray:
     if not finite.all():
         first = int(np.argmin(finite))
         raise MetricError(f"score {first} of {values.size} is {values[first]}, which is not a finite number")
+    return values
+
+
+def _named(names: ArrayLike, name: str) -> NDArray[np.generic]:
+    values = np.asarray(names)
+    if any(value is None or value != value for value in values.ravel().tolist()):
+        raise MetricError(f"`{name}` has an empty value")
     return values
 
 

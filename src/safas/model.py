@@ -50,9 +50,10 @@ def aligned(weight: Float[Tensor, "E D"], alpha: float) -> Float[Tensor, "E D"]:
 
     Every row turns towards the row farthest from it in angle, all at once from the old rows:
     w_e <- |w_e| * normalise(alpha * u_e + (1 - alpha) * u_far(e)), u = w / |w|, far(e) = argmin_{k != e}
-    u_e.u_k. Norms are kept; a tie goes to the lower index; alpha = 1 changes nothing. One row alone is
-    returned as it is.
+    u_e.u_k. Norms are kept; a tie goes to the lower index; alpha = 1 changes nothing but the last bits. One row
+    alone is returned as it is. Raises InputError when alpha is not in (0, 1].
     """
+    _check_alpha(alpha)
     E = weight.shape[0]
     if E == 1:
         return weight
@@ -70,8 +71,10 @@ def drawn_together(beta: Float[Tensor, "E K"], alpha: float) -> Float[Tensor, "E
     beta_e may be no farther than alpha times its present distance from the hyperplane that is farthest from it,
     far(e) = argmax_{k != e} |beta_e - beta_k|, Euclidean. The point of this ball nearest to beta_e lies on the line
     between them: beta_e <- alpha * beta_e + (1 - alpha) * beta_far(e), all at once from the old rows. A tie goes to
-    the lower index; alpha = 1 changes nothing, bit for bit. One row alone is returned as it is.
+    the lower index; alpha = 1 changes nothing, bit for bit. One row alone is returned as it is. Raises InputError
+    when alpha is not in (0, 1].
     """
+    _check_alpha(alpha)
     E = beta.shape[0]
     if E == 1:
         return beta
@@ -80,6 +83,11 @@ def drawn_together(beta: Float[Tensor, "E K"], alpha: float) -> Float[Tensor, "E
     itself = torch.eye(E, dtype=torch.bool, device=beta.device)
     farthest = distances.masked_fill(itself, -torch.inf).argmax(dim=1)  # argmax returns the first of equals
     return alpha * beta + (1 - alpha) * beta[farthest]
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha <= 1:
+        raise InputError(f"alpha = {alpha} is not in (0, 1]", where="alignment")
 
 
 class DomainHeads(nn.Module):

@@ -28,7 +28,10 @@ EPOCH_RULE = (
     "lowest HTER on source validation, then highest AUC there, then the later epoch;"
     " none before all of the method is at work"
 )
-ORACLE_RULE = "oracle: lowest HTER on the target itself, then highest AUC there, then the later epoch"
+ORACLE_RULE = (
+    "oracle: lowest HTER on the target itself, then highest AUC there, then the later epoch;"
+    " none before all of the method is at work"
+)
 
 
 Allowed = Mapping[str, tuple[str, ...]]  # column -> the values that its rows may have there
@@ -173,8 +176,10 @@ class SourceData:
 def parse(text: str, splits: str = "official") -> Protocol:
     """The protocol of "A,B,C->D" or "A&B&C->D"; blanks around names are ignored. Raises ProtocolError."""
     sources, arrow, target = text.partition("->")
-    if not arrow:
-        raise ProtocolError("no '->' in the protocol", where=repr(text), remedy="Write it like 'A,B,C->D'.")
+    if not arrow or "->" in target:
+        raise ProtocolError(
+            "not one '->' in the protocol", where=repr(text), remedy="Write it like 'A,B,C->D'."
+        )
     names = tuple(name.strip() for name in sources.replace("&", ",").split(","))
     return Protocol(names, target.strip(), splits)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from safas.protocols import LETTERS
+from safas.protocols import LETTERS, OULU
 from safas.published import published_column
 
 Result = Mapping[str, Any]  # what `safas.evaluation.evaluate` returns
@@ -42,7 +42,9 @@ COLUMNS: Mapping[str, str] = {
     "hter_target_eer": "HTER at target EER (oracle)",
     "inside/hter": "HTER inside",
 }
-LOWER_IS_BETTER = frozenset(("hter", "hter_target_eer", "inside/hter", "eer", "acer"))
+# ... and before these, for OULU-NPU's own protocols, what its paper and all after it report.
+OULU_COLUMNS: Mapping[str, str] = {"apcer/worst": "APCER (worst)", "bpcer": "BPCER", "acer": "ACER"}
+LOWER_IS_BETTER = frozenset(("apcer/worst", "bpcer", "hter", "hter_target_eer", "inside/hter", "eer", "acer"))
 
 # The three ways to choose an epoch: key of the result -> title. The first is the headline.
 PICKS: Mapping[str, str] = {
@@ -96,6 +98,11 @@ class Row:
 def method_name(key: str) -> str:
     """As printed: "sa-fas" -> "SA-FAS"."""
     return METHOD_NAMES.get(key, key)
+
+
+def columns_of(protocol: str) -> Mapping[str, str]:
+    """What is printed of a run of this protocol: the number's name -> the column's title."""
+    return {**OULU_COLUMNS, **COLUMNS} if protocol in OULU else COLUMNS
 
 
 def protocol_titles(names: Sequence[str]) -> dict[str, str]:
@@ -158,10 +165,12 @@ def over_seeds(results: Sequence[Result]) -> list[Row]:
 
 
 def _row(pick: str, part: Mapping[str, Any]) -> Row:
-    intervals = _flat(part["intervals"])
+    intervals, values = _flat(part["intervals"]), _flat(part)
+    if "apcer" in part:
+        values["apcer/worst"] = max(part["apcer"].values())
     numbers = {}
-    for name in (*COLUMNS, "eer", "acer"):
-        value = _flat(part).get(name)
+    for name in (*OULU_COLUMNS, *COLUMNS, "eer"):
+        value = values.get(name)
         if value is not None:
             interval = intervals.get(name)
             numbers[name] = Number(value, interval=None if interval is None else tuple(interval))

@@ -18,7 +18,7 @@ from safas.figures.plotting import Figure, domain_colours
 from safas.figures.scores import Bar, Panel
 from safas.files import write_file
 from safas.offline import page
-from safas.protocols import SOURCE_DEV, SOURCE_TEST, TARGET
+from safas.protocols import OULU, SOURCE_DEV, SOURCE_TEST, TARGET, Protocol
 from safas.results import Result, rows
 from safas.table import ATTACKS, is_live
 from safas.tables import Table, duration, grid_table, plain_table, result_table
@@ -68,16 +68,17 @@ class MethodRun:
 
 @dataclass(frozen=True, eq=False)
 class ProtocolRuns:
-    """The methods trained on `sources` and tested on `target`."""
+    """The methods trained and tested in one protocol."""
 
-    sources: tuple[str, ...]
-    target: str
+    protocol: Protocol
     methods: Sequence[MethodRun]
 
     @property
     def name(self) -> str:
         """As people read it."""
-        return f"{', '.join(self.sources)} → {self.target}"
+        if self.protocol.name in OULU:
+            return self.protocol.name
+        return f"{', '.join(self.protocol.sources)} → {self.protocol.target}"
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,18 @@ def _section(runs: ProtocolRuns, key: str, content: ReportInput) -> dict[str, An
     section: dict[str, Any] = {
         "key": key,
         "title": runs.name,
-        "glance": scores.at_a_glance(f"{key}-glance", runs.target, [_bar(run) for run in runs.methods]),
+        "glance": scores.at_a_glance(
+            f"{key}-glance", runs.protocol.target, [_bar(run) for run in runs.methods]
+        ),
         "table": _result_table(runs, simulated=bool(content.simulated)),
         "rules": _rules(runs),
-        "roc": scores.roc(f"{key}-roc", runs.target, {run.method: _curve(run) for run in runs.methods}),
+        "roc": scores.roc(
+            f"{key}-roc", runs.protocol.target, {run.method: _curve(run) for run in runs.methods}
+        ),
         "species": scores.by_species(
-            f"{key}-species", runs.target, {run.method: _wrong(run.result["chosen"]) for run in runs.methods}
+            f"{key}-species",
+            runs.protocol.target,
+            {run.method: _wrong(run.result["chosen"]) for run in runs.methods},
         ),
         "histograms": [
             scores.score_panels(f"{key}-scores-{i}", run.method, _panels(run))
@@ -166,8 +173,8 @@ def _training(key: str, runs: ProtocolRuns) -> list[Figure]:
     histories = {run.method: run.records for run in runs.methods}
     measured = {run.method: learning.with_aucs(run.records, run.scores) for run in runs.methods}
     chosen = {run.method: int(run.result["chosen"]["epoch"]) for run in runs.methods}
-    colours = domain_colours([*runs.sources, runs.target])
-    sources = {domain: colours[domain] for domain in runs.sources}
+    colours = domain_colours([*runs.protocol.sources, runs.protocol.target])
+    sources = {domain: colours[domain] for domain in runs.protocol.sources}
     heads = (
         learning.heads(f"{key}-heads-{i}", run.method, run.records, sources)
         for i, run in enumerate(runs.methods)
@@ -176,7 +183,7 @@ def _training(key: str, runs: ProtocolRuns) -> list[Figure]:
         learning.training(f"{key}-training", histories),
         learning.separability(f"{key}-separability", histories),
         *(
-            learning.against_auc(f"{key}-{quantity}-auc", quantity, measured, runs.target, chosen)
+            learning.against_auc(f"{key}-{quantity}-auc", quantity, measured, runs.protocol.target, chosen)
             for quantity in learning.MEANINGS
         ),
         *(figure for figure in heads if figure is not None),
@@ -186,17 +193,21 @@ def _training(key: str, runs: ProtocolRuns) -> list[Figure]:
 def _title(protocols: Sequence[ProtocolRuns]) -> str:
     if len(protocols) > 1:
         return "Each domain in turn left out of training, then tested"
-    runs = protocols[0]
-    return f"Trained on {_and(runs.sources)}; tested on {runs.target}, never seen"
+    protocol = protocols[0].protocol
+    if protocol.inside:
+        own = f" (protocol {protocol.name})" if protocol.name in OULU else ""
+        return f"Trained on {protocol.target}; tested on other people of it{own}"
+    return f"Trained on {_and(protocol.sources)}; tested on {protocol.target}, never seen"
 
 
 def _lede(protocols: Sequence[ProtocolRuns]) -> str:
     words = []
     for runs in protocols:
         errors = [f"{r.method} {rows(r.result)[0].numbers['hter'].text()} %" for r in runs.methods]
-        words.append(f"{runs.target}: {', '.join(errors)}" if len(protocols) > 1 else _and(errors))
+        words.append(f"{runs.protocol.target}: {', '.join(errors)}" if len(protocols) > 1 else _and(errors))
+    where = "other people" if any(runs.protocol.inside for runs in protocols) else "the unseen domain"
     return (
-        "Half total error rate on the unseen domain, with epoch and threshold chosen on source validation alone: "
+        f"Half total error rate on {where}, with epoch and threshold chosen on source validation alone: "
         + "; ".join(words)
         + ". Lower is better; guessing is 50 %."
     )
@@ -261,11 +272,11 @@ def _embeddings(key: str, run: MethodRun, features: Features, seed: int) -> list
 def _result_table(runs: ProtocolRuns, *, simulated: bool) -> Table:
     counts = runs.methods[0].result["chosen"]["counts"]
     caption = (
-        f"Error on {runs.target}, in percent{' (simulated faces)' if simulated else ''}: "
+        f"Error on {runs.protocol.target}, in percent{' (simulated faces)' if simulated else ''}: "
         f"{counts['live']} live and {counts['spoof']} spoof videos, "
         f"{counts['subjects']} {'person' if counts['subjects'] == 1 else 'people'}"
     )
-    return result_table(caption, {run.method: rows(run.result) for run in runs.methods})
+    return result_table(runs.protocol.name, caption, {run.method: rows(run.result) for run in runs.methods})
 
 
 def _rules(runs: ProtocolRuns) -> list[str]:
@@ -289,7 +300,8 @@ def _stages(provenance: Provenance) -> Table:
 
 def _contact_sheet(content: ReportInput) -> dict[str, Any]:
     columns = [attack for attack in ATTACKS if any(face.attack == attack for face in content.faces)]
-    unseen = {content.protocols[0].target} if len(content.protocols) == 1 else set()
+    first = content.protocols[0].protocol
+    unseen = {first.target} if len(content.protocols) == 1 and not first.inside else set()
     return {
         "columns": [_species(attack) for attack in columns],
         "rows": [

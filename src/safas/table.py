@@ -145,14 +145,7 @@ def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
             where=where,
             remedy="Give every video of a data set an id of its own.",
         )
-    odd = table.filter((pl.col("label") == "live") != (pl.col("attack") == "none"))
-    if not odd.is_empty():
-        row = odd.row(0, named=True)
-        raise TableError(
-            f"video {row['video']!r} has label {row['label']!r} and attack {row['attack']!r}",
-            where=where,
-            remedy="Live rows have attack 'none', spoof rows one of the others.",
-        )
+    check_attacks(table, where)
     crossing = table.group_by(PERSON).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     if not crossing.is_empty():
         row = crossing.sort("domain", "subject").row(0, named=True)
@@ -162,6 +155,18 @@ def checked_samples(table: pl.DataFrame, where: str) -> pl.DataFrame:
             remedy="Give each person one split; otherwise identity leaks into the test.",
         )
     return table
+
+
+def check_attacks(table: pl.DataFrame, where: str) -> None:
+    """Raises TableError when a row's label and attack (columns video, label, attack) contradict each other."""
+    odd = table.filter((pl.col("label") == "live") != (pl.col("attack") == "none"))
+    if not odd.is_empty():
+        row = odd.row(0, named=True)
+        raise TableError(
+            f"video {row['video']!r} has label {row['label']!r} and attack {row['attack']!r}",
+            where=where,
+            remedy="Live rows have attack 'none', spoof rows one of the others.",
+        )
 
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import rich.table
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from safas.results import COLUMNS, LOWER_IS_BETTER, PICKS, Number, Row, protocol_titles
+from safas.results import LOWER_IS_BETTER, PICKS, Number, Row, columns_of, protocol_titles
 
 _NAME = 24  # characters in a terminal: a longer name of a row is broken
 
@@ -48,24 +48,25 @@ class Table:
     words: Collection[int] = ()  # the columns of text beyond the first: a page sets them to the left
 
 
-def result_table(caption: str, by_method: Mapping[str, Sequence[Row]], note: str = "") -> Table:
-    """All numbers on one target: a group for each way to choose the epoch, the headline first, a row a method."""
-    groups = []
+def result_table(
+    protocol: str, caption: str, by_method: Mapping[str, Sequence[Row]], note: str = ""
+) -> Table:
+    """All numbers in one protocol: a group for each way to choose the epoch, the headline first, a row a method."""
+    titles, groups = columns_of(protocol), []
     for i, pick in enumerate(PICKS):
         lines = {method: row for method, rows in by_method.items() for row in rows if row.pick == pick}
         if not lines:
             continue
-        columns = [[row.numbers.get(name) for row in lines.values()] for name in COLUMNS]
+        columns = [[row.numbers.get(name) for row in lines.values()] for name in titles]
         best = [
-            _best(column, lower=name in LOWER_IS_BETTER)
-            for name, column in zip(COLUMNS, columns, strict=True)
+            _best(column, lower=name in LOWER_IS_BETTER) for name, column in zip(titles, columns, strict=True)
         ]
         rows = [
             (Cell(method), *map(_cell, numbers, best), Cell("–" if row.epoch is None else str(row.epoch)))
             for (method, row), *numbers in zip(lines.items(), *columns, strict=True)
         ]
         groups.append(Group(PICKS[pick], rows, headline=i == 0, oracle=pick == "oracle"))
-    return Table(caption, ("", *COLUMNS.values(), "epoch"), groups, note)
+    return Table(caption, ("", *titles.values(), "epoch"), groups, note)
 
 
 def grid_table(

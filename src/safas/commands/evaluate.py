@@ -64,7 +64,8 @@ class Command:
     def show(self, console: Console, caption: str, result: Result) -> None:
         """The table and its rules."""
         lines = rows(result)
-        table = result_table(caption, {method_name(result["about"]["method"]): lines})
+        about = result["about"]
+        table = result_table(about["protocol"], caption, {method_name(about["method"]): lines})
         if self.markdown:
             say(console, to_markdown(table))
         else:

@@ -45,13 +45,13 @@ def source_named(name: str) -> Source:
     return SOURCES[name]
 
 
-def read_source(name: str, root: Path) -> pl.DataFrame:
+def read_source(name: str, root: Path | str) -> pl.DataFrame:
     """The sample table of the data set at `root`, checked and sorted; paths relative to `media_root(root)`.
 
     Raises InputError for an unknown name, a missing root or an empty folder, TableError for a table that
     breaks a rule (`safas.table.checked_samples`).
     """
-    source = source_named(name)
+    source, root = source_named(name), Path(root)
     if not root.exists():
         raise InputError("no such file or folder", where=str(root))
     if root.is_dir() and not any(root.iterdir()):
