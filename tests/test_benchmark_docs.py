@@ -76,6 +76,43 @@ def test_the_readme_repeats_what_the_tables_say() -> None:
     assert f"{points} points less (95 % interval {ends[1]} to {ends[0]};" in readme
 
 
+def test_what_is_repeated_of_erm_is_what_the_tables_say() -> None:
+    page = (DOCS / "benchmark.md").read_text()
+    readme, simulated, statistics = (
+        " ".join(path.read_text().split())
+        for path in (DOCS.parent / "README.md", DOCS / "simulated.md", DOCS / "statistics.md")
+    )
+
+    def row(caption: str, method: str) -> list[str]:
+        table = page.partition(f"**{caption}")[2].partition("\n\n**")[0]
+        (line,) = (line for line in table.splitlines() if line.startswith(f"| {method} |"))
+        return [cell.strip().strip("*") for cell in line.strip("|").split("|")]
+
+    outside, detail = row("HTER in percent on the unseen domain", "ERM")[-1].rstrip(")").split(" (")
+    inside = row("HTER in percent inside", "ERM")[-1]
+    assert f"{inside} % and {outside} % HTER" in readme
+    assert f"({inside} % and {outside} %, five seeds)" in simulated
+    assert f"{float(outside) / float(inside):.1f} times as bad" in simulated
+    assert all(f"| {cell} |" in statistics for cell in (outside, *detail.split("; ")))
+    _, difference, ends, _, p = row("Difference to SA-FAS, mean", "ERM")
+    low, high = (end.translate(str.maketrans("−+", "+−")) for end in ends.split(" to "))
+    said = (
+        f"{difference.strip('−')} points worse, which may be chance (95 % interval {high} to {low}, p = {p};"
+    )
+    assert said in simulated
+    headline = "HTER in percent on the unseen domain"
+    means = [[float(c.split()[0]) for c in row(headline, name)[2:-1]] for name in ("ERM", "SA-FAS")]
+    assert all(erm < sa_fas for erm, sa_fas in zip(*means, strict=True))
+    ends_of = [
+        kept["result"]["chosen"]["intervals"]["hter"]
+        for kept in read_kept(DOCS / "benchmark").results.values()
+    ]
+    widths = [100 * (high - low) for low, high in ends_of]
+    assert (
+        f"{min(widths):.0f} to {max(widths):.0f} points wide, {np.mean(widths):.0f} in the mean" in simulated
+    )
+
+
 def test_the_grid_is_what_was_run() -> None:
     """By name and seed, and by the hash of all settings, which says that nothing of it is run again.
 
