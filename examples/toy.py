@@ -34,7 +34,7 @@ from safas.methods.erm import ErmConfig
 from safas.methods.sa_fas import SaFasConfig
 from safas.metrics import auc, eer, hter
 from safas.model import mean_cosine
-from safas.offline import gallery
+from safas.offline import page
 from safas.tables import Table, plain_table, to_markdown
 from safas.training.scoring import alignment, separability
 
@@ -170,7 +170,8 @@ def main(out: tyro.conf.Positional[Path] = Path("toy.html"), seeds: int = 1) -> 
     of_seeds = [run(seed) for seed in range(seeds)]
     measured = table(of_seeds)
     panels = figures(of_seeds[0], seed=0)
-    write_file(out, gallery("Separability and alignment in the plane", NOTICE, LEDE, panels, measured))
+    said = {"title": "Separability and alignment in the plane", "notice": NOTICE, "lede": LEDE}
+    write_file(out, page("gallery.html", panels, **said, figures=panels, table=measured))
     print(to_markdown(measured))
     print(f"page: {out.resolve().as_uri()}")
 
@@ -251,7 +252,8 @@ def _panel(key: str, name: str, fit: Fit, seed: int) -> Figure:
         f"Mean cosine of the heads {fit.numbers['cosine']:.3f}. HTER {fit.numbers['inside']:.1f} % inside, "
         f"{fit.numbers['unseen']:.1f} % on D, which it never saw."
     )
-    spec = plane_spec(plane, equal=True)
+    spec = plane_spec(plane)
+    spec["layout"]["yaxis"] |= {"scaleanchor": "x"}  # one scale for both axes, so that angles are true
     spec["layout"]["height"] = 420
     alt = f"{TITLES[name]}. {words} {judged_in_words(plane)}"
     return Figure(key, TITLES[name], words, alt, spec)

@@ -227,7 +227,10 @@ def test_a_claimed_cell_is_left_alone(
         assert do_cell(cell(), at) == do_trial(cell(), at) == Elsewhere(cell(), run)
         assert state(cell(), at).word == "to do"
         assert not run.exists()
-    assert isinstance(do_cell(cell(), at), Outcome)
+    mine = do_cell(cell(), at)
+    assert isinstance(mine, Outcome)
+    assert mine.result is not None
+    assert mine.folder == run
 
 
 def test_a_claim_ends_with_its_process(done: Outcome, prepared: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_second_demo_goes_on_where_it_was(config: DemoConfig, done: DemoResult
     again = demo(config, Console(file=told), "safas demo --tiny", progress=False)
     assert {path: path.stat().st_mtime_ns for path in kept} == before
     assert again.tables == done.tables
-    assert again.stages.seconds["simulate"] > done.stages.seconds["simulate"]
+    assert list(again.stages.seconds) == list(done.stages.seconds)
     assert "which it has never seen" in told.getvalue()
 
 

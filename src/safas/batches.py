@@ -136,9 +136,9 @@ def _refuse_mixed(crops: pl.DataFrame, samples: pl.DataFrame, prepared: Path) ->
 
 
 def rng(seed: int, *path: int) -> np.random.Generator:
-    """A generator for one purpose: the same (seed, path) gives the same numbers, another unrelated ones.
+    """A generator for one purpose: the same (seed, path) gives the same numbers, another one unrelated numbers.
 
-    But for zeros at the end of a path, which count for nothing: purposes differ before them.
+    Zeros at the end of a path do not count, so two paths must differ before them.
     """
     return np.random.default_rng([seed, *path])
 

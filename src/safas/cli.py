@@ -108,7 +108,3 @@ def _stub(about: str) -> Any:
 def _fail(message: str) -> int:
     print(f"safas: error: {message}", file=sys.stderr)  # noqa: T201 - the CLI prints
     return FAILED
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -12,7 +12,7 @@ from safas.bundle import open_bundle
 from safas.capture.domains import DOMAINS
 from safas.capture.simulate import SimulateConfig, simulate
 from safas.errors import MetricError, ProtocolError, SafasError
-from safas.exhibits import NOT_REAL, faces, protocol_runs, versions
+from safas.exhibits import NOT_REAL, faces, protocol_runs
 from safas.export import export
 from safas.prepare import PrepareConfig, prepare
 from safas.prepared import prepared_samples, protocols_of
@@ -23,7 +23,7 @@ from safas.run_page import Provenance, ReportInput, write_report
 from safas.sources import read_boxes, read_source
 from safas.stages import Stages
 from safas.tables import Table, duration, grid_table, plain_table, result_table
-from safas.training import TrainConfig, preset, train
+from safas.training import TrainConfig, preset, read_run, train
 from safas.training.environment import commit
 
 METHODS = ("erm", "sa-fas")
@@ -101,7 +101,7 @@ def demo(
         runs = [[o.folder for o in outcomes if o.protocol == protocol.name] for protocol in chosen]
         content = ReportInput(
             protocols=[protocol_runs(folders, prepared) for folders in runs],
-            provenance=_provenance(config, stages, command),
+            provenance=_provenance(config, outcomes[0].folder, stages, command),
             faces=faces(prepared),
             simulated=NOT_REAL,
         )
@@ -185,13 +185,13 @@ def _tables(outcomes: Sequence[Outcome]) -> list[Table]:
     return tables
 
 
-def _provenance(config: DemoConfig, stages: Stages, command: str) -> Provenance:
+def _provenance(config: DemoConfig, run: Path, stages: Stages, command: str) -> Provenance:
     return Provenance(
         command=command,
         commit=commit() or "unknown (not a checkout)",
         seed=config.seed,
         created=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        versions=versions(),
+        versions=read_run(run)["environment"]["versions"],
         stages=[item for item in stages.seconds.items() if item[0] != "report"],
         peak_memory=stages.peak(),
         configurations={

@@ -1,9 +1,7 @@
 """What a report shows, gathered from the folders of prepared crops and finished runs."""
 
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +21,6 @@ from safas.table import read_table
 from safas.thumbnails import middle_crops, read_crop
 from safas.training import features_of, load_scorer, read_records, read_run, scores_of
 
-PACKAGES = (
-    "safas",
-    "torch",
-    "torchvision",
-    "lightning-fabric",
-    "numpy",
-    "opencv-python-headless",
-    "av",
-    "umap-learn",
-)
 NOT_REAL = (
     "Faces, rooms, cameras, prints and screens were made by a program; nobody was filmed. The numbers compare "
     "methods under a change of place and camera. They are no evidence about real attacks and can't be set beside "
@@ -59,13 +47,13 @@ def method_run(run_dir: Path, prepared: Path) -> MethodRun:
     )
 
 
-def faces(prepared: Path, each: int = 2) -> list[Face]:
-    """Up to `each` crops of live faces and of every attack of every domain, of different test people if there are."""
+def faces(prepared: Path) -> list[Face]:
+    """Up to two crops of live faces and of every attack of every domain, of different test people if there are."""
     samples = prepared_samples(prepared)
     rows = samples.join(middle_crops(prepared), on=["dataset", "video"], how="inner")
     rows = rows.sort(pl.col("split") != "test", "domain", "subject", "video")
     rows = rows.unique(["domain", "attack", "subject"], keep="first", maintain_order=True)
-    chosen = rows.group_by("domain", "attack", maintain_order=True).head(each)
+    chosen = rows.group_by("domain", "attack", maintain_order=True).head(2)
     return [
         Face(domain, attack, subject, read_crop(prepared / crop))
         for domain, attack, subject, crop in chosen.select("domain", "attack", "subject", "crop").iter_rows()
@@ -80,22 +68,11 @@ def run_page(run_dir: Path, prepared: Path, command: str) -> ReportInput:
         commit=str(said["environment"]["commit"]),
         seed=int(said["config"]["seed"]),
         created=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        versions=versions(),
+        versions=said["environment"]["versions"],
         configurations={"The run": {key: said[key] for key in ("run", "config", "protocol")}},
     )
     simulated = NOT_REAL if is_simulated(prepared_samples(prepared)) else ""
     return ReportInput([protocol_runs([run_dir], prepared)], provenance, faces(prepared), simulated)
-
-
-def versions() -> dict[str, str]:
-    """What the numbers were made with."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _features(run_dir: Path, prepared: Path, epoch: int) -> Features:

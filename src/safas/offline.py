@@ -11,7 +11,6 @@ from plotly.offline import get_plotlyjs
 
 from safas import __version__
 from safas.figures.plotting import Figure
-from safas.tables import Table
 
 
 def page(template: str, drawn: Sequence[Figure], **content: Any) -> str:
@@ -33,8 +32,3 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("safas"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-
-
-def gallery(title: str, notice: str, lede: str, figures: Sequence[Figure], table: Table) -> str:
-    """A page of figures side by side above a table; `notice` says what is not real."""
-    return page("gallery.html", figures, title=title, notice=notice, lede=lede, figures=figures, table=table)

@@ -110,7 +110,7 @@ class Predictor:
         return self._crops(frames, _Clock())
 
     def score(self, crops: NDArray[np.uint8]) -> Scored:
-        """The network on crops uint8 RGB [N, S, S, 3], S as the bundle says."""
+        """The network on crops uint8 RGB [N, S, S, 3], S as the bundle says. Raises InputError for any other."""
         size = self.bundle.crop.size
         if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
             raise InputError(

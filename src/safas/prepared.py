@@ -29,7 +29,8 @@ def protocols_of(
 ) -> tuple[Protocol, ...]:
     """The named protocols (`safas.protocols.protocols_named`), checked against the samples.
 
-    None named: each domain left out in turn.
+    None named: each domain left out in turn. Raises ProtocolError for an unknown name, for one that the samples have
+    no rows for, and for a protocol that is named twice.
     """
     domains = samples["domain"].unique().sort().to_list()
     protocols = [protocol for name in names for protocol in protocols_named(name, domains, splits)]

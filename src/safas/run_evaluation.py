@@ -204,7 +204,10 @@ def _is_of_another_target(run_dir: Path, prepared: Path) -> bool:
 
 
 def score_run(run_dir: Path, prepared: Path, progress: bool = True) -> pl.DataFrame:
-    """The run's score table (columns RUN_SCORES), kept in scores.parquet; epochs that stand there are not redone."""
+    """The run's score table (columns RUN_SCORES), kept in scores.parquet; epochs that stand there are not redone.
+
+    Raises InputError when no epoch was evaluated, RunError when weights that are needed are gone.
+    """
     samples, epochs = prepared_samples(prepared), candidate_epochs(run_dir)
     if not epochs:
         raise InputError("no epoch of this run was evaluated yet", where=str(run_dir), remedy="Train it on.")

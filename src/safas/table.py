@@ -13,7 +13,6 @@ import polars as pl
 from safas.errors import InputError, TableError
 from safas.files import write_file
 
-LIVE, SPOOF = 1, 0
 LABELS = ("live", "spoof")
 SPLITS = ("train", "dev", "test")
 MEDIA = ("video", "image")
@@ -170,7 +169,10 @@ def check_attacks(table: pl.DataFrame, where: str) -> None:
 
 
 def read_table(path: Path, schema: Schema) -> pl.DataFrame:
-    """Read Parquet or CSV (by the file's ending) and check it against the schema."""
+    """Read Parquet or CSV (by the file's ending) and check it against the schema.
+
+    Raises InputError when there is no such file, TableError when it is not readable or lacks a column.
+    """
     if not path.is_file():
         raise InputError("no such file", where=str(path))
     try:

@@ -62,8 +62,6 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON."""
         plain = dataclasses.asdict(self)
-        plain["reasons"] = [dataclasses.asdict(reason) for reason in self.reasons]
-        plain["timings"] = dict(self.timings)
-        for name in ("frame_scores", "boxes"):
+        for name in ("reasons", "frame_scores", "boxes"):
             plain[name] = list(plain[name])
         return plain

@@ -98,7 +98,10 @@ def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str 
 
 
 def choose(point: OperatingPoint, test: Presentations, dev: Presentations | None) -> Chosen:
-    """The threshold from the stated value or from dev; without either the test itself chooses: oracle."""
+    """The threshold from the stated value or from dev; without either the test itself chooses: oracle.
+
+    Raises MetricError when the rows that choose lack a class.
+    """
     if point.kind == "threshold":
         return Chosen(point.value, point.words, oracle=False)
     by = dev if dev is not None else test

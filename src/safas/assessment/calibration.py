@@ -1,7 +1,7 @@
 """Scores to probabilities, and how far they are from being some.
 
-`Temperature` and `Platt` are fitted on validation scores once (scipy) and used with numpy alone, so that an exported
-model can carry them. Both are monotone: they move no presentation past another, so no rate of the report depends on
+`Temperature` and `Platt` are fitted on validation scores once (scipy) and used with numpy alone; a bundle carries
+Platt's slope and offset. Both are monotone: they move no presentation past another, so no rate of the report depends on
 them. A probability of being live holds for the share of live among the validation rows and changes with it.
 """
 
@@ -48,10 +48,7 @@ class Platt:
 
 @dataclass(frozen=True)
 class Decision:
-    """Pass when score >= `passes`, deny when score < `denies`, unsure between; None: nobody is (denied, passed).
-
-    This is what a bundle stores; it needs numpy alone.
-    """
+    """Pass when score >= `passes`, deny when score < `denies`, unsure between; None: nobody is (denied, passed)."""
 
     passes: float | None
     denies: float | None

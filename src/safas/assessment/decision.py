@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import beta
 
 from safas.assessment.calibration import Decision
-from safas.assessment.intervals import LEVEL, allowed_errors, presentations_needed
+from safas.assessment.intervals import LEVEL, allowed_errors
 from safas.assessment.operating import rejecting
 from safas.assessment.scored import Scored
 from safas.errors import InputError
@@ -34,6 +34,7 @@ class Side:
 
     @property
     def supported(self) -> bool:
+        """Whether n is enough for the risk at all."""
         return self.allowed >= 0
 
 
@@ -79,11 +80,6 @@ def supportable(n: int, confidence: float = LEVEL) -> float:
     return float(1 - (1 - confidence) ** (1 / n)) if n else 1.0
 
 
-def needed(risk: float, confidence: float = LEVEL) -> int:
-    """The fewest presentations, without an error, that support the risk."""
-    return presentations_needed(risk, 0, confidence)
-
-
 @dataclass(frozen=True)
 class Conformal:
     """`threshold`: the k-th lowest of n live scores, None when n is too small; see the module."""
@@ -97,9 +93,9 @@ class Conformal:
         """BPCER at most, on average over such sets of n videos."""
         return self.rank / (self.n + 1) if self.rank else None
 
-    def with_confidence(self, confidence: float = LEVEL) -> float | None:
-        """BPCER at most for so many of such sets of n videos: that of one set follows Beta(k, n + 1 - k)."""
-        return float(beta.ppf(confidence, self.rank, self.n + 1 - self.rank)) if self.rank else None
+    def with_confidence(self) -> float | None:
+        """BPCER at most for LEVEL of such sets of n videos: that of one set follows Beta(k, n + 1 - k)."""
+        return float(beta.ppf(LEVEL, self.rank, self.n + 1 - self.rank)) if self.rank else None
 
 
 def own_live_threshold(lives: FloatArray, bpcer: float) -> Conformal:

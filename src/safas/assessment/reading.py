@@ -34,9 +34,9 @@ def read(
     return _by_split(_presentations(raw, path, live_only))
 
 
-def read_dev(path: Path, *, epoch: int | None = None) -> Presentations:
+def read_dev(path: Path) -> Presentations:
     """The rows of a file that choose a threshold: all of them, or its dev split."""
-    first, dev = read(path, epoch=epoch)
+    first, dev = read(path)
     return first if dev is None else dev
 
 

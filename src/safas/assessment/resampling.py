@@ -36,6 +36,7 @@ class Counted:
 
     @property
     def classes(self) -> int:
+        """1 + S."""
         return 1 + len(self.species)
 
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from safas.assessment import rates
 from safas.assessment.calibration import DENY, PASS, UNSURE, Decision
-from safas.assessment.decision import Side, decide, needed, own_live_threshold, supportable
-from safas.assessment.intervals import LEVEL, cell
+from safas.assessment.decision import Side, decide, own_live_threshold, supportable
+from safas.assessment.intervals import LEVEL, cell, presentations_needed
 from safas.assessment.presentations import Presentations, people_of
 from safas.assessment.scored import parts
 from safas.errors import InputError
@@ -54,14 +54,14 @@ def decision(risks: Risks, dev: Presentations | None, test: pl.DataFrame) -> Jso
             "threshold": made.passes,
             "supported": made.passes is not None,
             "statement": _pass_words(made, sides, risks, percent),
-            "needed": needed(risks.apcer, risks.confidence),
+            "needed": presentations_needed(risks.apcer, confidence=risks.confidence),
             "by_species": [_side(side, "species", risks.confidence) for side in sides],
         },
         "deny": {
             "threshold": made.denies,
             "supported": made.denies is not None,
             "statement": _deny_words(made, lives, risks, percent),
-            "needed": needed(risks.bpcer, risks.confidence),
+            "needed": presentations_needed(risks.bpcer, confidence=risks.confidence),
             **_side(lives, "what", risks.confidence),
         },
         "overlap": made.passes is not None and made.passes == made.denies,
@@ -149,7 +149,7 @@ def _pass_words(made: Decision, sides: list[Side], risks: Risks, percent: str) -
             f"{claim} for every one of the species of dev at once, the worst included."
         )
     short = [f"{side.name}: n = {side.n}" for side in sides if not side.supported]
-    least = needed(risks.apcer, risks.confidence)
+    least = presentations_needed(risks.apcer, confidence=risks.confidence)
     return (
         f"{claim} with {percent} confidence cannot be supported by {', '.join(short) or 'no attack'}; "
         f"at least {least} of each species are needed. No score passes."
@@ -163,7 +163,7 @@ def _deny_words(made: Decision, lives: Side, risks: Risks, percent: str) -> str:
             f"Deny when score < {made.denies:.4g}. With {percent} confidence in the choice of the dev presentations, "
             f"{claim}: so few bona fide are denied."
         )
-    least = needed(risks.bpcer, risks.confidence)
+    least = presentations_needed(risks.bpcer, confidence=risks.confidence)
     return (
         f"{claim} with {percent} confidence cannot be supported by n = {lives.n} bona fide; at least {least} are "
         "needed. No score is denied."

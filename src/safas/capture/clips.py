@@ -64,6 +64,7 @@ class Mood:
 
 
 def draw_mood(habit: Habit, zoom: float, rng: np.random.Generator) -> Mood:
+    """How one clip is filmed, by somebody of this habit."""
     warmth = _draw(habit.warmth, rng)
     tint = floats([2 ** (warmth / 2), 1.0, 2 ** (-warmth / 2)])
     blur = max(_draw(habit.blur_px, rng), 0.3)

@@ -50,6 +50,7 @@ class Growth:
 
 
 def draw_style(traits: Traits, rng: np.random.Generator) -> Style:
+    """A haircut, beard and brows that suit the traits."""
     bald = float(traits.male > 0.5 and rng.random() < 0.12 + 0.3 * traits.age)
     cropped = traits.male > 0.5 and rng.random() < 0.45
     top = rng.uniform(0.05, 0.14) if cropped else rng.uniform(0.18, 0.42)

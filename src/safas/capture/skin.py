@@ -102,12 +102,12 @@ def _soft(picture: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
-def noise(rng: np.random.Generator, cell: int, stretch: int = 1, side: int = SIDE) -> Floats:
-    """Smooth noise of unit variance [side, side] with features of `cell` texels, `stretch` times longer downwards."""
-    field = rng.standard_normal((max(side // (cell * stretch), 2) + 2, side // cell + 2), dtype=np.float32)
+def noise(rng: np.random.Generator, cell: int, stretch: int = 1) -> Floats:
+    """Smooth noise of unit variance [SIDE, SIDE] with features of `cell` texels, `stretch` times longer downwards."""
+    field = rng.standard_normal((max(SIDE // (cell * stretch), 2) + 2, SIDE // cell + 2), dtype=np.float32)
     grown = np.asarray(
         cv2.resize(
-            field, (side, side), interpolation=cv2.INTER_CUBIC if cell > 1 or stretch > 1 else cv2.INTER_AREA
+            field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC if cell > 1 or stretch > 1 else cv2.INTER_AREA
         ),
         np.float32,
     )

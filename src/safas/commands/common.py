@@ -1,7 +1,6 @@
 """What the commands share: where they print, and the command as it was typed."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -18,6 +17,6 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(text, style=style, soft_wrap=True, markup=False)
 
 
-def typed(argv: Sequence[str] | None = None) -> str:
+def typed(argv: Sequence[str]) -> str:
     """The command as it was typed, for the record."""
-    return shlex.join(["safas", *(sys.argv[1:] if argv is None else argv)])
+    return shlex.join(["safas", *argv])

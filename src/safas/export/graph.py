@@ -40,7 +40,10 @@ class _Exported(nn.Module):
 
 
 def to_onnx(net: ScoringNet, size: int) -> bytes:
-    """The net for uint8 RGB crops [N, size, size, 3] of any N: outputs score [N], logits [N, E], features [N, D]."""
+    """The net for uint8 RGB crops [N, size, size, 3] of any N: outputs score [N], logits [N, E], features [N, D].
+
+    Raises TrainingError when the network cannot be exported.
+    """
     plain = _Exported(net.to(memory_format=torch.contiguous_format)).eval()
     example = (torch.zeros(2, size, size, 3, dtype=torch.uint8),)
     with tempfile.TemporaryDirectory() as folder, _quiet():

@@ -71,8 +71,8 @@ def cut(key: str, method: str, plane: Plane, kept: float) -> Figure:
     )
 
 
-def plane_spec(plane: Plane, *, equal: bool = False) -> Spec:
-    """The drawing alone. equal: both axes have one scale, so that angles are true."""
+def plane_spec(plane: Plane) -> Spec:
+    """The drawing alone."""
     reach = _reach(plane)
     data = [] if plane.surface is None else [_background(plane, plane.surface, reach)]
     for domain, colour in plane.colours.items():
@@ -83,8 +83,6 @@ def plane_spec(plane: Plane, *, equal: bool = False) -> Spec:
     data += _lines(plane)
     layout = layout_of(500)
     layout["xaxis"], layout["yaxis"] = (blank_axis(range=list(_span(values))) for values in plane.points.T)
-    if equal:
-        layout["yaxis"] |= {"scaleanchor": "x"}
     return {"data": data + _legend(plane), "layout": layout}
 
 

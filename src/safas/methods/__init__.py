@@ -1,6 +1,7 @@
 """The methods, one file each, all behind `safas.methods.base.Method`."""
 
 from collections.abc import Mapping
+from typing import get_args
 
 from safas.methods.base import Method, StepOutput
 from safas.methods.coral import Coral, CoralConfig
@@ -38,24 +39,6 @@ METHODS: Mapping[str, type[Method]] = {
     "refilm": Refilm,
     "distill": Distill,
 }
-CONFIGS = {
-    "erm": ErmConfig,
-    "erm-supcon": ErmSupConConfig,
-    "sa-fas": SaFasConfig,
-    "irm": IrmConfig,
-    "vrex": VRexConfig,
-    "group-dro": GroupDroConfig,
-    "coral": CoralConfig,
-    "dann": DannConfig,
-    "ssdg": SsdgConfig,
-    "fishr": FishrConfig,
-    "mixstyle": MixStyleConfig,
-    "sam": SamConfig,
-    "gac-fas": GacFasConfig,
-    "gd-fas": GdFasConfig,
-    "refilm": RefilmConfig,
-    "distill": DistillConfig,
-}
 MethodConfig = (
     ErmConfig
     | ErmSupConConfig
@@ -74,6 +57,7 @@ MethodConfig = (
     | RefilmConfig
     | DistillConfig
 )
+CONFIGS = {config.name: config for config in get_args(MethodConfig)}
 
 BY_THEMSELVES = tuple(name for name in METHODS if name != "distill")  # a student needs a teacher
 

@@ -1,11 +1,10 @@
 """Looking at the objective from other weights, and coming back; for the methods that seek flat minima."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 TINY = 1e-12  # below this length a gradient has no direction
@@ -21,12 +20,6 @@ def taken_gradients(module: nn.Module) -> Slope:
         if parameter.grad is not None:
             slope[name], parameter.grad = parameter.grad, None
     return slope
-
-
-def length(tensors: Iterable[Tensor]) -> Float[Tensor, ""]:
-    """The Euclidean norm of all entries together."""
-    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))
-    return norm
 
 
 @contextmanager

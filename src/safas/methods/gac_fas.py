@@ -35,10 +35,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from safas.batches import Batch
 from safas.losses import present_domains, separability
-from safas.methods.ascent import TINY, Slope, displaced, length, statistics_held, taken_gradients
+from safas.methods.ascent import TINY, Slope, displaced, statistics_held, taken_gradients
 from safas.methods.base import (
     Backward,
     Method,
@@ -131,7 +132,7 @@ class GacFas(Method):
         scale = {
             name: self.scale_of(name, weight) for name, weight in self.named_parameters() if name in slope
         }
-        steepness = length(scale[name] * g for name, g in slope.items()) + TINY
+        steepness = get_total_norm([scale[name] * g for name, g in slope.items()]) + TINY
         return {
             name: self.config.rho / steepness * scale[name] ** 2 * g - self.config.alpha * whole[name]
             for name, g in slope.items()

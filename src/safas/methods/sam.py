@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from safas.batches import Batch
-from safas.methods.ascent import TINY, displaced, length, statistics_held, taken_gradients
+from safas.methods.ascent import TINY, displaced, statistics_held, taken_gradients
 from safas.methods.base import Backward, Method, StepOutput, check_not_negative, pooled
 from safas.model import DomainHeads
 
@@ -63,7 +64,7 @@ class Sam(Method):
         here = self.loss(batch, step)
         backward(here.total)
         slope = taken_gradients(self)
-        scale = self.config.rho / (length(slope.values()) + TINY)
+        scale = self.config.rho / (get_total_norm(slope.values()) + TINY)
         with displaced(self, {name: scale * g for name, g in slope.items()}), statistics_held(self):
             there = self.loss(batch, step)
             backward(there.total)

@@ -12,7 +12,10 @@ _NAMES = ("samples.parquet", "samples.csv")
 
 
 def read(root: Path) -> pl.DataFrame:
-    """The rows of samples.parquet, else of samples.csv, in `root`; `root` may be the file itself."""
+    """The rows of samples.parquet, else of samples.csv, in `root`; `root` may be the file itself.
+
+    Raises InputError when there is none, TableError for one that breaks a rule.
+    """
     if root.is_file():
         return read_table(root, SAMPLES)
     found = [root / name for name in _NAMES if (root / name).is_file()]

@@ -34,14 +34,6 @@ class Stressed:
     baseline: Mapping[str, Any]
     curves: Sequence[Mapping[str, Any]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For stress.json."""
-        return {
-            "about": dict(self.about),
-            "baseline": dict(self.baseline),
-            "curves": [dict(c) for c in self.curves],
-        }
-
 
 def stress(
     predictor: Predictor, samples: pl.DataFrame, root: Path, videos: int = 120, progress: bool = True

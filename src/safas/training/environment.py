@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,16 @@ from safas.errors import InputError
 from safas.training.config import Precision, TrainConfig
 from safas.training.group import ALONE, Group
 
-PACKAGES = ("safas", "torch", "torchvision", "lightning-fabric", "numpy", "polars", "opencv-python-headless")
+PACKAGES = (
+    "safas",
+    "torch",
+    "torchvision",
+    "lightning-fabric",
+    "numpy",
+    "polars",
+    "opencv-python-headless",
+    "av",
+)
 
 
 def make_fabric(config: TrainConfig, group: Group = ALONE) -> Fabric:
@@ -126,7 +135,7 @@ def reproducible(config: TrainConfig, device: torch.device) -> Iterator[None]:
 def environment(fabric: Fabric, config: TrainConfig, group: Group = ALONE) -> dict[str, Any]:
     """Versions, commit, device, precision, threads and processes, for config.json."""
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "commit": commit(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": str(fabric.device),
@@ -155,8 +164,9 @@ def commit() -> str | None:
     return done.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

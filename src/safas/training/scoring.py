@@ -157,12 +157,10 @@ def scorer_of(net: ScoringNet) -> Scorer:
 def validate(
     net: ScoringNet, store: CropStore, features: Float[np.ndarray, "n D"], epoch: int
 ) -> tuple[dict[str, float], pl.DataFrame]:
-    """How the net with these features of all crops stands on source validation.
+    """HTER and AUC over the videos of source validation, separability and alignment of the features, by name.
 
-    HTER and AUC over videos, separability, alignment.
-
-    Beside these, the videos with their `score` (the mean over their crops) and number of `frames`. Raises
-    DivergenceError when a feature is not finite.
+    features: of all crops of the store, in its order. The second result is the videos with their `score` (the mean over
+    their crops) and number of `frames`. Raises DivergenceError when a feature is not finite.
     """
     if not np.isfinite(features).all():
         raise DivergenceError(
