@@ -166,6 +166,8 @@ def table(of_seeds: list[dict[str, Fit]]) -> Table:
 
 def main(out: tyro.conf.Positional[Path] = Path("toy.html"), seeds: int = 1) -> None:
     """Draw the three panels of seed 0 into one offline page, and print what was measured over the seeds."""
+    if seeds < 1 or out.is_dir():
+        raise SystemExit(f"seeds = {seeds} is below 1" if seeds < 1 else f"{out} is a folder: name a file")
     torch.set_num_threads(1)
     of_seeds = [run(seed) for seed in range(seeds)]
     measured = table(of_seeds)

@@ -17,8 +17,9 @@ from safas.benchmark.grid_file import read_grid
 from safas.cli import main
 from safas.evaluation import RUN_SCORES
 from safas.metrics import eer, hter
+from safas.prepared import prepared_samples
 from safas.protocols import SOURCE_DEV, TARGET
-from safas.table import is_live, read_table
+from safas.table import CROPS, is_live, read_table, write_table
 from safas.training.config import PRESETS
 from test_cells import spoil
 
@@ -115,6 +116,29 @@ def test_a_search_says_what_it_chose(
     assert re.search(r"a&b->c ERM [01] of 0 to 1", out)
     assert "Settings chosen by" in (tmp_path / "runs" / "benchmark.md").read_text()
     assert len((tmp_path / "runs" / "trials.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("what", ["label", "file"])
+def test_what_would_stop_the_evaluation_is_told_before_the_training(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No crop of a label of the target, or one that is named and not there."""
+    monkeypatch.setitem(PRESETS, "demo", QUICK)  # type: ignore[arg-type]
+    prepared = toy.prepared_folder(tmp_path / "prepared")
+    table = read_table(prepared / "crops.parquet", CROPS)
+    samples = prepared_samples(prepared)
+    live = samples.filter(domain="c", split="test", label="live")
+    gone = table.join(live, on=["dataset", "video"], how="semi")
+    if what == "label":
+        write_table(table.join(gone, on=["dataset", "video"], how="anti"), prepared / "crops.parquet")
+        words = "domain 'c' has no live video with a crop in its test rows"
+    else:
+        (prepared / gone["crop"][0]).unlink()
+        words = f"{prepared / gone['crop'][0]}: no such crop"
+    command = [*benchmark_command(prepared, tmp_path, GRID), "--runs", str(tmp_path / "runs")]
+    assert main(command) == 2
+    assert words in capsys.readouterr().err
+    assert not list((tmp_path / "runs").glob("*/config.json"))
 
 
 def test_networks_that_cannot_be_had_are_told_before_any_trial(

@@ -158,7 +158,7 @@ def test_a_broken_folder_fails_by_itself_and_is_tried_again_next_time(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("config.json", "{", "not a run's folder"),
+        ("config.json", "{", "config.json is damaged"),
         ("config.json", "{}", "does not say 'config'"),
         ("records.jsonl", "garbage\n", "not the log of a run"),
         ("scores.parquet", "garbage", "not a readable table"),

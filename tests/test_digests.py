@@ -32,6 +32,17 @@ def test_it_is_made_once(prepared: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert digest(data(prepared), prepared, memory) == known_digest(data(prepared), prepared, memory) == made
 
 
+@pytest.mark.parametrize("left", [b"", b"0" * 40, b"\xff"])
+def test_one_that_a_crash_has_damaged_is_made_again(left: bytes, prepared: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    made = digest(data(prepared), prepared, memory)
+    (file,) = memory.iterdir()
+    file.write_bytes(left)
+    assert known_digest(data(prepared), prepared, memory) is None
+    assert digest(data(prepared), prepared, memory) == made
+    assert file.read_text() == made
+
+
 def test_other_rows_other_crops_and_other_sources_are_other_digests(prepared: Path, tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     first = digest(data(prepared), prepared, memory)

@@ -71,6 +71,11 @@ def test_typed_options_count_instead(tmp_path: Path) -> None:
     assert read_grid(path, seeds=None) == read_grid(path)
 
 
+def test_a_typed_option_that_cannot_be_is_named_as_typed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^--epochs: epochs = -3 is below 1"):
+        read_grid(written(tmp_path), epochs=-3)
+
+
 def test_methods_are_picked_by_name_or_key(tmp_path: Path) -> None:
     path = written(tmp_path)
     for erm in ("erm", "ERM"):
@@ -97,6 +102,7 @@ def test_methods_are_picked_by_name_or_key(tmp_path: Path) -> None:
         ("lr: 1e-3", "lr: -1", r"training: lr = -1.0 is below 0"),
         ("lr: 1e-3", "lr: 1e-3, lr: 2", r"not YAML (the key 'lr' stands twice"),
         ("scale", "scales", r"training: augment.scales: no such setting. Allowed: rotation_deg, scale, flip, pad"),
+        ("[0.5, 1]", "[1, 0.5]", r"training.augment: the scale"),
         ("batch: 16", "batch: 1.5", r"methods[1].training: batch: 1.5: Input should be a valid integer"),
         ("batch: 16", "bath: 16", r"methods[1].training: bath: no such setting"),
         ("trials: 3", "trial: 3", r"trial: no such setting. Allowed: protocols, splits, preset, seeds, trials, tr"),

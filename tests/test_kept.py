@@ -274,12 +274,36 @@ def test_what_does_not_fit_is_refused_by_name_before_any_work(
             "was judged by other videos",
         ),
         (scores.with_columns(pl.lit(float("nan")).alias("score")), "is nan"),
+        (
+            scores.with_columns(
+                pl.when(role=SOURCE_DEV).then(pl.col("score") / 2).otherwise("score").alias("score")
+            ),
+            "give the threshold",
+        ),
     ):
         write_table(wrong_scores, kept / "scores.parquet")
         assert main([*command, runs, "--seeds", "0"]) == 2
         err = capsys.readouterr().err
         assert str(kept) in err
         assert words in err
+    (kept / "scores.parquet").write_bytes(files["scores.parquet"])
+    (kept / "results.jsonl").write_bytes(
+        files["results.jsonl"].replace(b'"method": "erm"', b'"method": "irm"')
+    )
+    assert main([*command, runs, "--seeds", "0"]) == 2
+    assert "has the method irm, and stands where erm belongs" in capsys.readouterr().err
+
+
+def test_a_cell_whose_settings_are_no_longer_known_is_made_again_in_its_own_place(
+    command: list[str], tmp_path: Path
+) -> None:
+    kept, runs = tmp_path / "kept", str(tmp_path / "runs")
+    assert main([*command, runs, "--seeds", "0"]) == 0
+    before = (kept / "cells.csv").read_text()
+    settings = before.splitlines()[1].split(",")[-3]
+    (kept / "cells.csv").write_text(before.replace(settings, "0" * len(settings)))
+    assert main([*command, runs, "--seeds", "0"]) == 0
+    assert (kept / "cells.csv").read_text() == before
 
 
 def test_what_was_trained_on_other_crops_is_told(

@@ -46,6 +46,10 @@ def test_a_table_by_hand() -> None:
         (r"C:\x^2~y", r"C:\textbackslash{}x\textasciicircum{}2\textasciitilde{}y"),
         ("a<b>c|d", r"a\textless{}b\textgreater{}c\textbar{}d"),
         ("OCI→M", r"OCI$\to$M"),
+        ("safas x --a-b ---", r"safas x -{}-a-b -{}-{}-"),
+        ("SA-FAS (α=0.5), é, 日", r"SA-FAS ($\alpha$=0.5), é, ?"),
+        ("[ours] 'q' `", r"{}[ours] \textquotesingle{}q\textquotesingle{} \textasciigrave{}"),
+        ("*", "{}*"),
     ],
 )
 def test_escaping(text: str, written: str) -> None:

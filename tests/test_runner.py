@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -220,6 +221,39 @@ def check_what_is_told(searched: Grid, found: Search, at: Desk) -> None:
     lines = [row[2].text for row in states.groups[0].rows]
     assert lines == ["trial 0", "trial 1", "trial 2", "0", "1"]
     assert states.caption.endswith(": 5 done")
+
+
+def test_a_trial_whose_folder_is_broken_stops_the_choice_and_nothing_is_dropped(
+    prepared: Path, tmp_path: Path
+) -> None:
+    """It might be the best: no other is chosen in its place, and once it is made again all is as it was."""
+    searched, at = grid(variant(), trials=3), desk(prepared, tmp_path)
+    (found,) = search(searched, at)
+    assert isinstance(found, Search)
+    assert found.chosen is not None
+    damaged = found.trials[found.chosen].folder
+    (damaged / "records.jsonl").write_text("garbage\n")
+    (broken,) = search(searched, at)
+    assert isinstance(broken, Search)
+    assert broken.chosen is None
+    failed = failure_of(broken)
+    assert failed is not None
+    assert failed.folder == damaged
+    assert "Delete the folder to make the run again" in failed.failure
+    assert chosen_cells([broken]) == []
+    states = states_table(searched, at).groups[0].rows
+    assert [row[2].text for row in states] == ["trial 0", "trial 1", "trial 2"]
+    assert [row[3].text for row in states].count("failed: not the log of a run") == 1
+    shutil.rmtree(damaged)
+    (again,) = search(searched, at)
+    assert isinstance(again, Search)
+    assert again.chosen == found.chosen
+
+
+def test_the_page_says_how_many_trials_diverged() -> None:
+    failed = Outcome("a->b", "erm", 0, Path("run"), {}, failure="diverged")
+    one = Search(TWO[0].protocol, variant(), (failed, validated(0.2, 0.9), failed), 1)
+    assert "| 1 of 0 to 2 (2 diverged) |" in to_markdown(searches_table([one]))
 
 
 def test_where_every_trial_diverges_there_is_nothing_to_choose(

@@ -77,14 +77,28 @@ def test_result_table_marks_the_best_by_the_columns_direction() -> None:
 
 def test_oulu_npus_own_protocols_have_their_own_columns_first() -> None:
     run = evaluate(tiny.run_scores())
-    plain_table, own = (result_table(name, "Errors", {"ERM": rows(run)}) for name in ("a->b", "oulu-3.2"))
-    assert own.columns == ("", "APCER (worst)", "BPCER", "ACER", *plain_table.columns[1:])
+    usual, own = (result_table(name, "Errors", {"ERM": rows(run)}) for name in ("a->b", "oulu-3.2"))
+    assert own.columns == ("", "APCER (worst)", "BPCER", "ACER", *usual.columns[1:])
     worst, rejected = max(run["chosen"]["apcer"].values()), run["chosen"]["bpcer"]
     shares = (worst, rejected, (worst + rejected) / 2)
     assert [cell.text for cell in own.groups[0].rows[0][1:4]] == [f"{100 * share:.1f}" for share in shares]
     assert [cell.text for cell in own.groups[1].rows[0][1:4]] == [
         "–"
     ] * 3  # a mean over epochs has none of them
+
+
+@pytest.mark.parametrize("width", [22, 21])
+def test_a_table_as_wide_as_the_terminal_keeps_every_sign_and_a_wider_one_repeats_its_keys(
+    width: int,
+) -> None:
+    """4 + 1 + 2 + 1 + 7 + 1 + 6 = 22 signs a line; at 21 the last column goes below, beside what names its row."""
+    rows = [("a->b", "m1", "trained", "c0ffee"), ("a->b", "m2", "to do", "bad0ff")]
+    lines = plain(plain_table("", ("p", "m", "s", "run"), rows, keys=2), width).splitlines()
+    told = [line.split() for line in lines if line.startswith("a->b")]
+    if width == 22:
+        assert told == [["a->b", "m1", "trained", "c0ffee"], ["a->b", "m2", "to", "do", "bad0ff"]]
+    else:
+        assert told[2:] == [["a->b", "m1", "c0ffee"], ["a->b", "m2", "bad0ff"]]
 
 
 def test_what_is_equal_is_best_together() -> None:

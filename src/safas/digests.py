@@ -1,6 +1,7 @@
 """The digest of a protocol's crops, remembered: by it a run's folder is found without reading a crop."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from safas.files import write_file
@@ -16,9 +17,10 @@ def known_digest(data: SourceData, prepared: Path, memory: Path) -> str | None:
     were made again are read again, equal or not.
     """
     try:
-        return (memory / _state(data, prepared)).read_text(encoding="utf-8")
-    except OSError:
+        known = (memory / _state(data, prepared)).read_text(encoding="utf-8")
+    except (OSError, ValueError):
         return None
+    return known if re.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{32}", known) else None  # a crash leaves it empty
 
 
 def digest(data: SourceData, prepared: Path, memory: Path) -> str:

@@ -21,6 +21,7 @@ from safas.batches import CropStore
 from safas.errors import InputError, RunError, TableError
 from safas.evaluation import RUN_SCORES, choose, evaluate, score_videos
 from safas.files import write_file
+from safas.packing import open_pack
 from safas.prepared import prepared_samples
 from safas.protocols import (
     SOURCE_DEV,
@@ -47,6 +48,7 @@ from safas.training import (
 )
 
 _KEYS = ["dataset", "video"]
+_TESTED_ON = {TARGET: target_rows, SOURCE_TEST: inside_rows}
 _EVALUATION = "evaluation.json"
 _TARGET = "target.json"  # in a run's folder: which presentations its scores are of
 
@@ -87,6 +89,29 @@ def keep_chosen_weights(run_dir: Path, result: Result) -> None:
         drop_checkpoint(run_dir)
 
 
+def check_tested(protocol: Protocol, prepared: Path) -> None:
+    """Raises InputError for what would stop the evaluation of a run after its training.
+
+    That is a label of which no test video of the target has a crop, or a crop that is not there.
+    """
+    crops = read_table(prepared / "crops.parquet", CROPS)
+    rows = {role: of(protocol, prepared_samples(prepared)) for role, of in _TESTED_ON.items()}
+    found = {role: part.join(crops, on=_KEYS, how="inner") for role, part in rows.items()}
+    for label in LABELS:
+        if label not in found[TARGET]["label"]:
+            raise InputError(
+                f"domain {protocol.target!r} has no {label} video with a crop in its test rows",
+                where=str(prepared),
+                remedy=f"{prepared / 'failures.parquet'} says what became of them.",
+            )
+    if open_pack(prepared, crops) is None:
+        for crop in pl.concat([part["crop"] for part in found.values()]):
+            if not (prepared / crop).is_file():
+                raise InputError(
+                    "no such crop", where=str(prepared / crop), remedy="Run `safas prepare` again."
+                )
+
+
 def evaluate_run(run_dir: Path, prepared: Path, progress: bool = True) -> Result:
     """Score what is not yet scored of a run, write scores.parquet and evaluation.json, return the result.
 
@@ -123,9 +148,8 @@ def _evaluation(run_dir: Path) -> Result | None:
     """What evaluation.json says, unless it is missing or damaged: then it is made again of the scores."""
     try:
         result: Result = json.loads((run_dir / _EVALUATION).read_text(encoding="utf-8"))
-        is_whole = is_headline(result) and all(
-            isinstance(result.get(part), dict) for part in ("last10", "oracle")
-        )
+        parts = [result.get(part) for part in ("last10", "oracle")] if is_headline(result) else [None]
+        is_whole = all(isinstance(part, dict) and part for part in parts)
         return result if is_whole else None
     except (OSError, ValueError):
         return None

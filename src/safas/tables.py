@@ -46,6 +46,7 @@ class Table:
     groups: Sequence[Group]
     note: str = ""  # a sentence or more that stands below
     words: Collection[int] = ()  # the columns of text beyond the first: a page sets them to the left
+    keys: int = 1  # so many columns, from the first on, name a row
 
 
 def result_table(
@@ -110,9 +111,11 @@ def plain_table(
     *,
     note: str = "",
     words: Collection[int] = (),
+    keys: int = 1,
 ) -> Table:
     """A table of texts without groups."""
-    return Table(caption, columns, [Group("", [[Cell(text) for text in row] for row in rows])], note, words)
+    cells = [[Cell(text) for text in row] for row in rows]
+    return Table(caption, columns, [Group("", cells)], note, words, keys)
 
 
 def duration(seconds: float) -> str:
@@ -126,7 +129,7 @@ def duration(seconds: float) -> str:
 def to_markdown(table: Table) -> str:
     """A caption in bold and a table of pipes; the best number of a group is bold."""
     lines = [
-        f"**{table.caption}**",
+        f"**{_plain(table.caption)}**",
         "",
         _piped([_plain(column) for column in table.columns]),
         _piped([":--", *["--:"] * (len(table.columns) - 1)]),
@@ -164,12 +167,14 @@ class _Drawn:
 
 
 def split_columns(table: Table, widths: Sequence[int], room: int, gap: int = 1) -> list[Table]:
-    """The table, or if it is wider than `room` several that have the first column in common."""
-    parts, used = [[0]], widths[0]
-    for i, width in enumerate(widths[1:], start=1):
-        if len(parts[-1]) > 1 and used + gap + width > room:
-            parts.append([0])
-            used = widths[0]
+    """The table, or if it is wider than `room` several that have the columns in common which name a row."""
+    keys = range(table.keys)
+    first = sum(widths[i] for i in keys) + gap * (table.keys - 1)
+    parts, used = [[*keys]], first
+    for i, width in enumerate(widths[table.keys :], start=table.keys):
+        if len(parts[-1]) > table.keys and used + gap + width > room:
+            parts.append([*keys])
+            used = first
         parts[-1].append(i)
         used += gap + width
     return [_only(table, of) for of in parts] if len(parts) > 1 else [table]
@@ -197,7 +202,9 @@ def _only(table: Table, places: Sequence[int]) -> Table:
 
 def _block(titles: Sequence[str], widths: Sequence[int], group: Group, *, header: bool) -> rich.table.Table:
     """One group; every group of a table gets the same widths, so that the columns stand below each other."""
-    drawn = rich.table.Table(box=None, padding=(0, 1, 0, 0), show_header=header, header_style="dim")
+    drawn = rich.table.Table(
+        box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=header, header_style="dim"
+    )
     for i, (title, width) in enumerate(zip(titles, widths, strict=True)):
         drawn.add_column(title, justify="left" if i == 0 else "right", width=width, vertical="top")
     for row in group.rows:

@@ -51,7 +51,8 @@ def add_cells(runs: Path, made: Sequence[Outcome]) -> None:
 def chosen_scores(made: Sequence[Outcome]) -> pl.DataFrame:
     """All finished cells' scores (columns RUN_SCORES) at the epochs that source validation chose.
 
-    With cells.csv that is enough to derive the headline again; the other epochs' scores stay in the runs' folders.
+    With cells.csv, which names further cells too, that is enough to derive the headline of these again; the other
+    epochs' scores stay in the runs' folders.
     """
     chosen = [
         read_table(one.scores, RUN_SCORES).filter(run=one.folder.name, epoch=one.result["chosen"]["epoch"])

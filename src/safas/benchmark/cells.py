@@ -118,7 +118,7 @@ def state(cell: Cell, desk: Desk) -> State:
     try:
         return _state_of(folder, desk)
     except RunError as error:
-        return State("failed", folder, reason=str(error))
+        return State("failed", folder, reason=f"{error.what}: {error.where}")
 
 
 def _state_of(folder: Path, desk: Desk) -> State:
@@ -242,5 +242,7 @@ def _is_claimed(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError:  # a folder that may only be read: nobody works there
+        return False
     lock.release()
     return False

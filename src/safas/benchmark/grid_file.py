@@ -93,7 +93,7 @@ def _told(where: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if ": " in error.where:  # it is told more closely
+        if ": " in error.where or error.where.startswith("--"):  # it is told more closely
             raise
         raise InputError(error.what, where=where, remedy=error.remedy) from error
 
@@ -125,7 +125,8 @@ def _variant(
     config = replace(config, method=replace(config.method, **settings))
     for told, place in ((grid.training, where_all), (said.training, f"{where}.training")):
         config = _trained(config, told, place)
-    config = replace(config, **instead)
+    with _told(" and ".join(f"--{name}" for name in instead)):
+        config = replace(config, **instead)
     told_names = {*grid.training, *said.training, *(f"method.{name}" for name in settings)}
     check_no_student([method], where)
     name = " ".join(said.name.split()) or _name(method, {**settings, **said.training})
@@ -139,9 +140,10 @@ def _trained(config: TrainConfig, told: Mapping[str, Any], where: str) -> TrainC
     changes = {name: getattr(said, name) for name in said.model_fields_set}
     if "augment" in changes:
         views = changes["augment"]
-        changes["augment"] = replace(
-            config.augment, **{name: getattr(views, name) for name in views.model_fields_set}
-        )
+        with _told(f"{where}.augment"):
+            changes["augment"] = replace(
+                config.augment, **{name: getattr(views, name) for name in views.model_fields_set}
+            )
     with _told(where):
         return replace(config, **changes)
 

@@ -21,7 +21,7 @@ from safas.errors import InputError, MetricError
 from safas.evaluation import RUN_SCORES
 from safas.files import write_file
 from safas.metrics import hter
-from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, target_rows
+from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, source_threshold, target_rows
 from safas.run_evaluation import Outcome, is_headline
 from safas.table import Schema, is_live, read_table, write_table
 from safas.training import TrainConfig, read_run, run_hash
@@ -59,6 +59,7 @@ class Kept:
             return None
         run = found["run"][0]
         said, method = self.results[run], cell.config.method.name
+        self._check_about(run, cell)
         if "result" in said and said["result"]["chosen"]["epoch"] < cell.config.first_candidate:
             return None
         if "failure" not in said:
@@ -74,6 +75,17 @@ class Kept:
             failure=said.get("failure", ""),
             kept=self.folder / _SCORES,
         )
+
+    def _check_about(self, run: str, cell: Cell) -> None:
+        about = self.results[run].get("result", {}).get("about", {})
+        asked = {"protocol": cell.protocol.name, "method": cell.config.method.name, "seed": cell.config.seed}
+        for name, value in asked.items():
+            if about.get(name, value) != value:
+                raise InputError(
+                    f"run {run} has the {name} {about[name]}, and stands where {value} belongs",
+                    where=str(self.folder),
+                    remedy="Take all three files of one `safas benchmark --kept`.",
+                )
 
     def has(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether all of these are kept with the very names, states and numbers that they have now."""
@@ -125,13 +137,19 @@ def _check_result(run: str, result: Any, scores: pl.DataFrame) -> None:
     if not is_headline(result):
         raise ValueError(f"the result of run {run} is damaged")
     chosen = result["chosen"]
-    rows = scores.filter(run=run, epoch=chosen["epoch"], role=TARGET)
-    if rows.is_empty():
+    ours = scores.filter(run=run, epoch=chosen["epoch"])
+    rows, dev = ours.filter(role=TARGET), ours.filter(role=SOURCE_DEV)
+    if rows.is_empty() or dev.is_empty():
         raise ValueError(f"no scores of run {run} at epoch {chosen['epoch']}")
     found = hter(scores=rows["score"].to_numpy(), live=is_live(rows), threshold=chosen["threshold"]["value"])
     if abs(found - chosen["hter"]) > 1e-9:
         raise ValueError(
             f"the scores of run {run} give an HTER of {found:.4f}, its result {chosen['hter']:.4f}"
+        )
+    threshold = source_threshold(dev).value
+    if abs(threshold - chosen["threshold"]["value"]) > 1e-9:
+        raise ValueError(
+            f"the scores of run {run} give the threshold {threshold:.6g}, its result {chosen['threshold']['value']:.6g}"
         )
 
 
@@ -157,6 +175,7 @@ def keep(folder: Path, outcomes: Sequence[Outcome]) -> None:
                 row |= _made_of(one.folder)
                 what = {"failure": one.failure} if one.failure else {"result": dict(one.result)}
                 results[one.folder.name] = {"run": one.folder.name, **what}
+            rows = {settings: other for settings, other in rows.items() if other["run"] != row["run"]}
             rows[row["settings"]] = row
         table = pl.DataFrame(list(rows.values()), schema=dict(KEPT)).sort("protocol", "name", "seed")
         # What the old table names stays until the new one is there: a kill between leaves three files that fit.

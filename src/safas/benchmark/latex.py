@@ -1,6 +1,8 @@
 """Tables as LaTeX with the rules of booktabs: each a float to copy into a paper, all together a file that compiles."""
 
+import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 
 from safas.tables import Cell, Table, heading, rows_of, split_columns
@@ -16,6 +18,11 @@ PREAMBLE = r"""\documentclass[a4paper]{article}
 \renewcommand{\textfraction}{0.05}
 """
 
+_BREAK = "\ue000"  # between two hyphens, which would else be a dash
+_GREEK = {
+    unicodedata.name(sign).rpartition(" ")[2].lower().replace("lamda", "lambda"): sign
+    for sign in "αβγδεζηθικλμνξπρστυφχψω"
+}
 _SIGNS = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -33,6 +40,10 @@ _SIGNS = {
     "×": r"$\times$",
     "–": "--",
     "…": r"\dots{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    _BREAK: "{}",
+    **{sign: rf"$\{name}$" for name, sign in _GREEK.items()},
 }
 _ROOM = 112  # characters of \footnotesize on a line of A4 with narrow margins
 _HEAD = 12  # characters, after which the title of a column is broken
@@ -63,8 +74,13 @@ def document(title: str, paragraphs: Sequence[str], tables: Sequence[Table]) -> 
 
 
 def escape(text: str) -> str:
-    """Plain text with every sign that TeX reads as something else written out."""
-    return "".join(_SIGNS.get(sign, sign) for sign in text)
+    """Plain text with every sign that TeX reads as something else written out; "?" for what its fonts lack.
+
+    A bracket or star in front would be taken for an option of the command before it.
+    """
+    text = re.sub("-(?=-)", f"-{_BREAK}", text)
+    written = "".join(_SIGNS.get(sign) or (sign if sign < "\u0180" else "?") for sign in text)
+    return "{}" + written if written.startswith(("[", "*")) else written
 
 
 def _tabular(table: Table) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from safas.benchmark.cell_index import add_cells
-from safas.benchmark.cells import Desk, Elsewhere, Validated, do_cell, do_trial, drop_trial
+from safas.benchmark.cells import Desk, Elsewhere, Validated, do_cell, do_trial, drop_trial, has_diverged
 from safas.benchmark.grid import Cell, Grid, Variant, cell_of, changed
 from safas.benchmark.search import SEED, drawn
 from safas.files import write_file
@@ -29,7 +29,10 @@ CHOICE_RULE = (
 
 @dataclass(frozen=True)
 class Search:
-    """What was tried for one variant on one protocol; `chosen` is the number of a trial, none if all diverged."""
+    """What was tried for one variant on one protocol; `chosen` is the number of a trial.
+
+    None is if all diverged, or if the folder of one is broken: it might be the best.
+    """
 
     protocol: Protocol
     variant: Variant
@@ -89,11 +92,11 @@ def search(grid: Grid, desk: Desk, engine: Engine = in_turn) -> list[Search | El
     for number, (protocol, variant, _) in enumerate(plan):
         trials = made[number * grid.trials : (number + 1) * grid.trials]
         busy = [trial for trial in trials if isinstance(trial, Elsewhere)]
-        found.append(busy[0] if busy else Search(protocol, variant, tuple(trials), best_trial(trials)))
+        found.append(busy[0] if busy else searched(protocol, variant, trials))
     ended = [one for one in found if isinstance(one, Search)]
     for one in ended:
         for number, trial in enumerate(one.trials):
-            if number != one.chosen and isinstance(trial, Validated):
+            if one.chosen not in (None, number) and isinstance(trial, Validated):
                 drop_trial(trial, desk)
     if ended:
         write_file(desk.runs / "trials.csv", trials_table(ended).write_csv())
@@ -110,10 +113,20 @@ def best_trial(trials: Sequence[Validated | Outcome]) -> int | None:
     return min(ranked)[-1] if ranked else None
 
 
+def searched(protocol: Protocol, variant: Variant, trials: Sequence[Validated | Outcome]) -> Search:
+    """The search whose trials these are."""
+    is_whole = not any(map(_is_broken, trials))
+    return Search(protocol, variant, tuple(trials), best_trial(trials) if is_whole else None)
+
+
 def failure_of(one: Search) -> Outcome | None:
-    """The first trial's failure where all have failed: then there is nothing to choose from."""
-    first = one.trials[0]
-    return first if one.chosen is None and isinstance(first, Outcome) else None
+    """Why nothing was chosen: the first trial whose folder is broken, else the first of all, which have diverged."""
+    failed = [trial for trial in one.trials if isinstance(trial, Outcome)]
+    return None if one.chosen is not None else next(filter(_is_broken, failed), failed[0])
+
+
+def _is_broken(trial: Validated | Outcome) -> bool:
+    return isinstance(trial, Outcome) and not has_diverged(trial.folder)
 
 
 def chosen_cells(searches: Sequence[Search]) -> list[Cell]:

@@ -1,12 +1,13 @@
 """How a benchmark stands, as tables: how far every run has come, and what the searches chose."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from safas.benchmark.cells import Desk, State, Validated, do_trial, state
 from safas.benchmark.grid import Cell, Grid, changed
-from safas.benchmark.runner import CHOICE_RULE, Search, best_trial, chosen_cells, trial_cells
+from safas.benchmark.runner import CHOICE_RULE, Search, chosen_cells, searched, trial_cells
 from safas.benchmark.search import SEED, drawn
 from safas.run_evaluation import Outcome
 from safas.tables import Table, plain_table
@@ -30,7 +31,7 @@ def states_table(grid: Grid, desk: Desk, kept: Mapping[Cell, Outcome] | None = N
         lines.append((cell.protocol.name, cell.name, kind or seed, _words(word, stands), where))
     told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
     columns = ("protocol", "method", "seed", "state", "run")
-    return plain_table(f"{len(lines)} runs in {desk.runs}: {told}", columns, lines)
+    return plain_table(f"{len(lines)} runs in {desk.runs}: {told}", columns, lines, keys=3)
 
 
 def searches_table(searches: Sequence[Search], told: str = "") -> Table:
@@ -42,7 +43,7 @@ def searches_table(searches: Sequence[Search], told: str = "") -> Table:
             (
                 one.protocol.name,
                 one.variant.name,
-                "none" if one.chosen is None else f"{one.chosen} of 0 to {len(one.trials) - 1}",
+                "none" if one.chosen is None else f"{one.chosen} of 0 to {len(one.trials) - 1}{_lost(one)}",
                 _numbers(chosen),
                 _numbers(one.trials[0]),
                 _settings(one, one.chosen or 0),
@@ -50,7 +51,12 @@ def searches_table(searches: Sequence[Search], told: str = "") -> Table:
         )
     columns = ("protocol", "method", "trial", "HTER, AUC there", "of its own settings", "drawn")
     caption = f"Settings chosen by {CHOICE_RULE}; in percent, search seed {SEED}{told}"
-    return plain_table(caption, columns, lines)
+    return plain_table(caption, columns, lines, keys=2)
+
+
+def _lost(one: Search) -> str:
+    lost = sum(isinstance(trial, Outcome) for trial in one.trials)
+    return f" ({lost} diverged)" if lost else ""
 
 
 def _cells(grid: Grid, desk: Desk) -> list[tuple[str, Cell]]:
@@ -64,14 +70,16 @@ def _cells(grid: Grid, desk: Desk) -> list[tuple[str, Cell]]:
             trials = [do_trial(cell, desk) for cell in cells]
             if all(isinstance(trial, Validated | Outcome) for trial in trials):
                 done = tuple(trial for trial in trials if isinstance(trial, Validated | Outcome))
-                searches.append(Search(protocol, variant, done, best_trial(done)))
+                searches.append(searched(protocol, variant, done))
     return [*found, *(("", cell) for cell in chosen_cells(searches))]
 
 
 def _words(word: str, stands: State) -> str:
     if word in ("under way", "stopped"):
         return f"{word}, step {stands.step} of {stands.total}"
-    why = stands.reason.partition(":")[0]  # "diverged": the rest would widen the table beyond a terminal
+    why = re.split(r": | \(", stands.reason)[
+        0
+    ]  # "diverged": the rest would widen the table beyond a terminal
     return f"{word}: {why}" if why else word
 
 

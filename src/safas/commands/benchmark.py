@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from safas.benchmark.cell_index import add_cells, chosen_scores
-from safas.benchmark.cells import Desk, Elsewhere, has_diverged, protocol_digest
+from safas.benchmark.cells import Desk, Elsewhere, has_diverged, protocol_digest, state
 from safas.benchmark.grid import METHODS_COMPARED, SEEDS, Cell, Grid, plain_variants
 from safas.benchmark.grid_file import GridFile, read_grid
 from safas.benchmark.kept import Kept, keep, read_kept
@@ -38,7 +38,7 @@ from safas.parallel import cores, each
 from safas.prepare import PrepareConfig
 from safas.prepared import is_simulated, prepared_samples, protocols_of
 from safas.results import rows
-from safas.run_evaluation import Outcome
+from safas.run_evaluation import Outcome, check_tested
 from safas.sources import read_source
 from safas.table import CROPS, SAMPLES, read_table, write_table
 from safas.tables import to_rich
@@ -120,7 +120,7 @@ class Command:
             console.print(to_rich(states_table(grid, desk, known)))
             return 0
         cells, searches, outcomes, busy = grid.cells(), [], [], 0
-        _check_first([cell for cell in cells if cell not in known], kept)
+        _check_first([cell for cell in cells if cell not in known], kept, desk)
         if grid.trials > 1:
             found = search(grid, desk, engine)
             searches = [one for one in found if isinstance(one, Search)]
@@ -277,10 +277,17 @@ def _sources(data: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _check_first(todo: Sequence[Cell], kept: Kept | None) -> None:
-    """Raises InputError for what would else come to light after hours: networks and weights, a folder to write to."""
+def _check_first(todo: Sequence[Cell], kept: Kept | None, desk: Desk) -> None:
+    """Raises InputError for what would else come to light after hours.
+
+    Networks and weights that cannot be had, crops that a target lacks, a folder that cannot be written to.
+    """
     for name, weights in sorted({(cell.config.backbone, cell.config.weights) for cell in todo}):
         backbone(name, weights)
+    for protocol in dict.fromkeys(
+        cell.protocol for cell in todo if state(cell, desk).word not in ("done", "failed")
+    ):
+        check_tested(protocol, desk.prepared)
     if todo and kept is not None:
         keep(kept.folder, [])
 

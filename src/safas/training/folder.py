@@ -81,8 +81,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         said: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         missing = {"run", "config", "protocol", "data", "environment"} - said.keys()
-    except (OSError, ValueError, AttributeError) as error:
+    except OSError as error:
         raise RunError("not a run's folder", where=str(folder), remedy=f"It needs a {CONFIG}.") from error
+    except (ValueError, AttributeError) as error:
+        raise RunError(f"{CONFIG} is damaged", where=str(folder), remedy="Train it again.") from error
     if missing:
         raise RunError(
             f"{CONFIG} does not say {sorted(missing)[0]!r}", where=str(folder), remedy="Train it again."
