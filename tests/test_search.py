@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from safas.benchmark.search import SPACES, TRAINING, Around, Epoch, Even, Log, LogEpoch, OneOf, drawn
+from safas.benchmark.search import (
+    SPACES,
+    TRAINING,
+    around,
+    drawn,
+    epoch,
+    even,
+    log,
+    log_epoch,
+    one_of,
+)
 from safas.methods import CONFIGS, METHODS
 from safas.methods.irm import IrmConfig
 from safas.training import preset
@@ -62,12 +72,12 @@ def test_the_numbers_are_written_down() -> None:
 
 def test_ranges_by_hand() -> None:
     """The ends and the middle: 10^-1 to 10^3 has its middle at 10; 20 epochs' share 10^-1 is 2."""
-    assert [Log(-1, 3).at(share, 0, 0) for share in (0, 0.5, 1)] == [0.1, 10, 1000]
-    assert [Around(1).at(share, 0.02, 0) for share in (0, 0.5, 1)] == [0.002, 0.02, 0.2]
-    assert [Even(0.9, 1).at(share, 0, 0) for share in (0, 0.5, 1)] == [0.9, 0.95, 1]
-    assert [OneOf((3, 5, 7)).at(share, 0, 0) for share in (0, 0.34, 0.99)] == [3, 5, 7]
-    assert [Epoch(0, 0.5).at(share, 0, 20) for share in (0, 0.5, 1)] == [0, 5, 10]
-    assert [LogEpoch(-3, 0).at(share, 0, 20) for share in (0, 2 / 3 + 1e-9, 1)] == [0, 2, 20]
+    assert [log(-1, 3)(share, 0, 0) for share in (0, 0.5, 1)] == [0.1, 10, 1000]
+    assert [around(1)(share, 0.02, 0) for share in (0, 0.5, 1)] == [0.002, 0.02, 0.2]
+    assert [even(0.9, 1)(share, 0, 0) for share in (0, 0.5, 1)] == [0.9, 0.95, 1]
+    assert [one_of(3, 5, 7)(share, 0, 0) for share in (0, 0.34, 0.99)] == [3, 5, 7]
+    assert [epoch(0, 0.5)(share, 0, 20) for share in (0, 0.5, 1)] == [0, 5, 10]
+    assert [log_epoch(-3, 0)(share, 0, 20) for share in (0, 2 / 3 + 1e-9, 1)] == [0, 2, 20]
 
 
 def test_the_draws_fill_their_range() -> None:

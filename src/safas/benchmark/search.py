@@ -10,8 +10,8 @@ Images a batch are not drawn (a balanced one has fixed parts).
 """
 
 import zlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,119 +21,87 @@ from safas.training import TrainConfig
 SEED = 2021
 
 
-@dataclass(frozen=True)
-class Log:
+Draw = Callable[[float, Any, int], Any]
+"""(a share in [0, 1), the setting as given, the training's epochs) -> the value at that share of the range"""
+
+
+def log(low: float, high: float) -> Draw:
     """10^u, u uniform between the exponents `low` and `high`."""
-
-    low: float
-    high: float
-
-    def at(self, share: float, given: float, epochs: int) -> float:
-        """The value at a share, in [0, 1), of the range."""
-        return _rounded(10 ** (self.low + share * (self.high - self.low)))
+    return lambda share, given, epochs: _rounded(10 ** (low + share * (high - low)))
 
 
-@dataclass(frozen=True)
-class Around:
+def around(width: float) -> Draw:
     """What is given, times 10^u with u uniform in [-width, width]."""
-
-    width: float
-
-    def at(self, share: float, given: float, epochs: int) -> float:
-        """The value at a share, in [0, 1), of the range."""
-        return _rounded(given * 10 ** (self.width * (2 * share - 1)))
+    return lambda share, given, epochs: _rounded(given * 10 ** (width * (2 * share - 1)))
 
 
-@dataclass(frozen=True)
-class Even:
+def even(low: float, high: float) -> Draw:
     """Uniform between `low` and `high`."""
-
-    low: float
-    high: float
-
-    def at(self, share: float, given: float, epochs: int) -> float:
-        """The value at a share, in [0, 1), of the range."""
-        return _rounded(self.low + share * (self.high - self.low))
+    return lambda share, given, epochs: _rounded(low + share * (high - low))
 
 
-@dataclass(frozen=True)
-class OneOf:
+def one_of(*values: Any) -> Draw:
     """One of some values, each as likely."""
-
-    values: tuple[Any, ...]
-
-    def at(self, share: float, given: float, epochs: int) -> Any:
-        """The value at a share, in [0, 1), of the row."""
-        return self.values[int(share * len(self.values))]
+    return lambda share, given, epochs: values[int(share * len(values))]
 
 
-@dataclass(frozen=True)
-class Epoch:
+def epoch(low: float, high: float) -> Draw:
     """A number of epochs: a share of the training, uniform between `low` and `high`."""
-
-    low: float
-    high: float
-
-    def at(self, share: float, given: float, epochs: int) -> int:
-        """The value at a share, in [0, 1), of the range."""
-        return int(epochs * (self.low + share * (self.high - self.low)))
+    return lambda share, given, epochs: int(epochs * (low + share * (high - low)))
 
 
-@dataclass(frozen=True)
-class LogEpoch:
+def log_epoch(low: float, high: float) -> Draw:
     """A number of epochs: a share 10^u of the training, u uniform between the exponents `low` and `high`."""
-
-    low: float
-    high: float
-
-    def at(self, share: float, given: float, epochs: int) -> int:
-        """The value at a share, in [0, 1), of the range."""
-        return int(epochs * 10 ** (self.low + share * (self.high - self.low)))
+    return lambda share, given, epochs: int(epochs * 10 ** (low + share * (high - low)))
 
 
-Draw = Log | Around | Even | OneOf | Epoch | LogEpoch
+def _rounded(value: float) -> float:
+    """To three digits, as one would write it into a file."""
+    return float(f"{value:.3g}")
+
+
 Space = Mapping[str, Draw]
 
 # Of every method: the learning rate within a factor of five of the preset's, and DomainBed's range of the decay.
-TRAINING: Space = {"lr": Around(0.7), "weight_decay": Log(-6, -2)}
+TRAINING: Space = {"lr": around(0.7), "weight_decay": log(-6, -2)}
 
 # The settings of each method; a method that is not here is searched by TRAINING alone.
 SPACES: Mapping[str, Space] = {
     "erm": {},
-    "erm-supcon": {"contrastive_weight": Log(-2, 0), "temperature": OneOf((0.05, 0.07, 0.1, 0.2))},
+    "erm-supcon": {"contrastive_weight": log(-2, 0), "temperature": one_of(0.05, 0.07, 0.1, 0.2)},
     # A head keeps alpha of its own direction: 1 - alpha from a tenth of the paper's 0.005 to twenty times as much.
     "sa-fas": {
-        "contrastive_weight": Log(-2, 0),
-        "temperature": OneOf((0.05, 0.07, 0.1, 0.2)),
-        "alpha": OneOf((0.9995, 0.999, 0.995, 0.99, 0.95, 0.9)),
-        "align_epoch": Epoch(0, 0.5),
+        "contrastive_weight": log(-2, 0),
+        "temperature": one_of(0.05, 0.07, 0.1, 0.2),
+        "alpha": one_of(0.9995, 0.999, 0.995, 0.99, 0.95, 0.9),
+        "align_epoch": epoch(0, 0.5),
     },
-    "irm": {"penalty_weight": Log(-1, 2), "penalty_epoch": LogEpoch(-3.7, 0.3)},
-    "vrex": {"penalty_weight": Log(-1, 1), "penalty_epoch": LogEpoch(-3.7, 0.3)},
-    "group-dro": {"eta": Log(-3, 0)},
-    "coral": {"coral_weight": Log(-1, 2)},
-    "dann": {"adversarial_weight": Log(-2, 2), "hidden": OneOf((64, 128, 256, 512, 1024))},
+    "irm": {"penalty_weight": log(-1, 2), "penalty_epoch": log_epoch(-3.7, 0.3)},
+    "vrex": {"penalty_weight": log(-1, 1), "penalty_epoch": log_epoch(-3.7, 0.3)},
+    "group-dro": {"eta": log(-3, 0)},
+    "coral": {"coral_weight": log(-1, 2)},
+    "dann": {"adversarial_weight": log(-2, 2), "hidden": one_of(64, 128, 256, 512, 1024)},
     "ssdg": {
-        "triplet_weight": Log(-1, 1),
-        "adversarial_weight": Log(-2, 1),
-        "margin": OneOf((0.05, 0.1, 0.2, 0.4)),
+        "triplet_weight": log(-1, 1),
+        "adversarial_weight": log(-2, 1),
+        "margin": one_of(0.05, 0.1, 0.2, 0.4),
     },
-    "fishr": {"penalty_weight": Log(-1, 3), "penalty_epoch": Epoch(0, 1), "gamma": Even(0.9, 0.99)},
-    "sam": {"rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5))},  # its authors' grid
+    "fishr": {"penalty_weight": log(-1, 3), "penalty_epoch": epoch(0, 1), "gamma": even(0.9, 0.99)},
+    "sam": {"rho": one_of(0.01, 0.02, 0.05, 0.1, 0.2, 0.5)},  # its authors' grid
     "gac-fas": {
-        "rho": OneOf((0.01, 0.02, 0.05, 0.1, 0.2, 0.5)),
-        "alpha": Log(-5, -2),
-        "ascent_epoch": Epoch(0, 0.5),
-        "contrastive_weight": Log(-2, 0),
-        "temperature": OneOf((0.05, 0.07, 0.1, 0.2)),
+        "rho": one_of(0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+        "alpha": log(-5, -2),
+        "ascent_epoch": epoch(0, 0.5),
+        "contrastive_weight": log(-2, 0),
+        "temperature": one_of(0.05, 0.07, 0.1, 0.2),
     },
     "gd-fas": {
-        "scaling_range": Even(0, 2),
-        "specific_weight": Log(-1, 1),
-        "temperature": OneOf((0.1, 0.2, 0.5, 1.0, 1.1)),
+        "scaling_range": even(0, 2),
+        "specific_weight": log(-1, 1),
+        "temperature": one_of(0.1, 0.2, 0.5, 1.0, 1.1),
     },
-    "refilm": {"strength": Even(0, 1), "average_epoch": Epoch(0, 1)},
-    "mixstyle": {"probability": Even(0.1, 0.9), "alpha": Log(-1, 0), "stages": OneOf((1, 2, 3))},
+    "refilm": {"strength": even(0, 1), "average_epoch": epoch(0, 1)},
+    "mixstyle": {"probability": even(0.1, 0.9), "alpha": log(-1, 0), "stages": one_of(1, 2, 3)},
 }
 
 
@@ -142,12 +110,12 @@ def drawn(config: TrainConfig, trial: int, told: Collection[str] = ()) -> TrainC
     if trial == 0:
         return config
     own: dict[str, Any] = {
-        name: draw.at(_share(trial, name), getattr(config.method, name), config.epochs)
+        name: draw(_share(trial, name), getattr(config.method, name), config.epochs)
         for name, draw in SPACES.get(config.method.name, {}).items()
         if f"method.{name}" not in told
     }
     common = {
-        name: draw.at(_share(trial, name), getattr(config, name), config.epochs)
+        name: draw(_share(trial, name), getattr(config, name), config.epochs)
         for name, draw in TRAINING.items()
         if name not in told
     }
@@ -157,8 +125,3 @@ def drawn(config: TrainConfig, trial: int, told: Collection[str] = ()) -> TrainC
 
 def _share(trial: int, name: str) -> float:
     return float(np.random.default_rng([SEED, trial, zlib.crc32(name.encode())]).random())
-
-
-def _rounded(value: float) -> float:
-    """To three digits, as one would write it into a file."""
-    return float(f"{value:.3g}")

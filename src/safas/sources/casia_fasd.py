@@ -7,12 +7,8 @@ taken with the normal camera, even ones with the low-quality one. There is no de
 person than subject 1 of train.
 """
 
-from pathlib import Path
-
-import polars as pl
-
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, present, row, walk
+from safas.sources.tree import Row, Tree, reader, row
 
 _KINDS = (  # files, attack, instrument
     (("1", "2", "HR_1"), "none", ""),
@@ -22,12 +18,6 @@ _KINDS = (  # files, attack, instrument
 )
 _QUALITIES = ("normal", "low", "high")
 _PEOPLE = {"train": 20, "test": 30}
-
-
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there. Raises InputError when none is."""
-    tree = walk(root)
-    return present(tree, official(tree), "CASIA-FASD", "train_release/1/1.avi")
 
 
 def official(_tree: Tree) -> list[Row]:
@@ -47,7 +37,7 @@ def official(_tree: Tree) -> list[Row]:
 
 
 SOURCE = Source(
-    read,
+    reader(official, "CASIA-FASD", "train_release/1/1.avi"),
     official=official,
     counts={("train", "live"): 60, ("train", "spoof"): 180, ("test", "live"): 90, ("test", "spoof"): 270},
 )

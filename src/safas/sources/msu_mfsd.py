@@ -15,19 +15,13 @@ import polars as pl
 
 from safas.errors import InputError
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, lines_of, numbers, present, row, walk
+from safas.sources.tree import Row, Tree, lines_of, numbers, reader, row, walk
 from safas.table import BOXES
 
 _LISTS = {"train": "train_sub_list.txt", "test": "test_sub_list.txt"}
 _PEOPLE = {"train": 15, "test": 20}
 _DEVICES = (("android_SD", "mp4", "720x480"), ("laptop_SD", "mov", "640x480"))
 _ATTACKS = (("ipad_video", "replay_video"), ("iphone_video", "replay_video"), ("printed_photo", "print"))
-
-
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there. Raises InputError when none is, or a list of people is missing."""
-    tree = walk(root)
-    return present(tree, official(tree), "MSU-MFSD", "scene01/real/real_client001_android_SD_scene01.mp4")
 
 
 def official(tree: Tree) -> list[Row]:
@@ -95,7 +89,7 @@ def list_problems(tree: Tree) -> list[tuple[str, str]]:
 
 
 SOURCE = Source(
-    read,
+    reader(official, "MSU-MFSD", "scene01/real/real_client001_android_SD_scene01.mp4"),
     boxes=boxes,
     official=official,
     counts={("train", "live"): 30, ("train", "spoof"): 90, ("test", "live"): 40, ("test", "spoof"): 120},

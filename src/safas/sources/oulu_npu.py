@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, numbers, present, row, walk
+from safas.sources.tree import Row, Tree, numbers, reader, row, walk
 from safas.table import BOXES
 
 _SPLITS = {"train": range(1, 21), "dev": range(21, 36), "test": range(36, 56)}
@@ -34,12 +34,6 @@ _LISTS = {
     3: tuple(f"_{fold}" for fold in _PHONES),
     4: tuple(f"_{fold}" for fold in _PHONES),
 }
-
-
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there. Raises InputError when none is."""
-    tree = walk(root)
-    return present(tree, official(tree), "OULU-NPU", "Train_files/1_1_01_1.avi")
 
 
 def official(_tree: Tree) -> list[Row]:
@@ -123,7 +117,7 @@ def _listed(number: int, fold: int, split: str) -> set[str]:
 
 
 SOURCE = Source(
-    read,
+    reader(official, "OULU-NPU", "Train_files/1_1_01_1.avi"),
     boxes=boxes,
     official=official,
     counts={

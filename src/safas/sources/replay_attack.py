@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import Row, Tree, numbers, plain_name, present, row, walk
+from safas.sources.tree import Row, Tree, numbers, plain_name, reader, row, walk
 from safas.table import BOXES
 
 _SPLITS = {"train": "train", "devel": "dev", "test": "test"}
@@ -28,13 +28,6 @@ _ATTACKS = (  # instrument, what it shows, attack
     ("highdef", "highdef_video", "replay_video"),
 )
 _LIGHTS, _SUPPORTS = ("adverse", "controlled"), ("fixed", "hand")
-
-
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there. Raises InputError when none is."""
-    tree = walk(root)
-    example = "train/real/client001_session01_webcam_authenticate_adverse_1.mov"
-    return present(tree, official(tree), "Replay-Attack", example)
 
 
 def official(tree: Tree) -> list[Row]:
@@ -95,7 +88,7 @@ def people_problems(tree: Tree) -> list[tuple[str, str]]:
 
 
 SOURCE = Source(
-    read,
+    reader(official, "Replay-Attack", "train/real/client001_session01_webcam_authenticate_adverse_1.mov"),
     boxes=boxes,
     official=official,
     counts={

@@ -14,12 +14,9 @@ and all others test. There is no dev split, and the set brings no boxes.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
-
-import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, present, row, walk
+from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, reader, row
 
 _KINDS = {  # the name's first part: attack, instrument
     "G": ("none", ""),
@@ -47,12 +44,6 @@ _NAME = re.compile(
 _WRITTEN = {code.lower(): code for code in (*_KINDS, *_PHONES)}  # as the owners write them
 
 
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there, in whatever folders. Raises InputError when none is."""
-    tree = walk(root)
-    return present(tree, _rows(tree), "ROSE-Youtu", "7/G_NT_HS_wg_E_7_6.mp4")
-
-
 def _rows(tree: Tree) -> Iterator[Row]:
     for path in tree.files:
         found = _NAME.fullmatch(plain_name(path))
@@ -72,4 +63,4 @@ def _rows(tree: Tree) -> Iterator[Row]:
         )  # fmt: skip
 
 
-SOURCE = Source(read)
+SOURCE = Source(reader(_rows, "ROSE-Youtu", "7/G_NT_HS_wg_E_7_6.mp4"))

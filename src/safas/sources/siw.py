@@ -18,17 +18,11 @@ from pathlib import Path
 import polars as pl
 
 from safas.sources.source import Source
-from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, numbers, plain_name, present, row, walk
+from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, numbers, plain_name, reader, row, walk
 from safas.table import BOXES
 
 _NAME = re.compile(r"(train|test)/(live|spoof)/(\d+)/\3_(\d)_([123])_(\d)_(\d)(\.\w+)")
 _TYPES = {"1": ("none", ""), "2": ("print", "print/"), "3": ("replay_video", "replay/")}
-
-
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the videos that are there. Raises InputError when none is."""
-    tree = walk(root)
-    return present(tree, _rows(tree), "SiW", "Train/live/003/003-1-1-1-1.mov")
 
 
 def _rows(tree: Tree) -> Iterator[Row]:
@@ -64,7 +58,7 @@ def _corners(lines: Sequence[str]) -> Iterator[tuple[int, tuple[float, ...]]]:
 
 
 SOURCE = Source(
-    read,
+    reader(_rows, "SiW", "Train/live/003/003-1-1-1-1.mov"),
     boxes=boxes,
     counts={("train", "live"): 714, ("train", "spoof"): 1703, ("test", "live"): 599, ("test", "spoof"): 1462},
 )

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +137,16 @@ def present(tree: Tree, official: Iterable[Row], name: str, example: str) -> pl.
             remedy=f"Name the folder that holds, for example, {example}.",
         )
     return pl.DataFrame(found, schema=dict(SAMPLES))
+
+
+def reader(rows: Callable[[Tree], Iterable[Row]], name: str, example: str) -> Callable[[Path], pl.DataFrame]:
+    """The `read` of a source: the official rows whose file is there. Raises what `rows` and `present` raise."""
+
+    def read(root: Path) -> pl.DataFrame:
+        tree = walk(root)
+        return present(tree, rows(tree), name, example)
+
+    return read
 
 
 def lines_of(path: Path) -> list[str]:

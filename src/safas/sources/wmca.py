@@ -12,14 +12,12 @@ it up. What type and instrument mean is as we read it from the owners' software.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-
-import polars as pl
 
 from safas.errors import InputError
 from safas.sources.source import Source
-from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, present, row, walk
+from safas.sources.tree import VIDEO_SUFFIXES, Row, Tree, plain_name, reader, row
 
 _LIST = "PROTOCOL-grandtest.csv"
 _SPLITS = {"train": "train", "dev": "dev", "eval": "test"}
@@ -46,13 +44,9 @@ _KINDS = (  # type, its instruments, attack, what it is; the first that fits
 )
 
 
-def read(root: Path) -> pl.DataFrame:
-    """The rows of the RGB videos that the protocol names. Raises InputError when there is none, or no protocol."""
-    tree = walk(root)
-    return present(tree, _rows(tree, _splits(tree)), "WMCA", "12.02.18/100_03_015_2_10.mp4")
-
-
-def _rows(tree: Tree, splits: Mapping[str, str]) -> Iterator[Row]:
+def _rows(tree: Tree) -> Iterator[Row]:
+    """The RGB videos that the protocol names. Raises InputError when there is none, or no protocol."""
+    splits = _splits(tree)
     for path in tree.files:
         found = _VIDEO.fullmatch(plain_name(path))
         if found is None or found[2] not in VIDEO_SUFFIXES or found[1] not in splits:
@@ -97,4 +91,4 @@ def _splits(tree: Tree) -> dict[str, str]:
     return splits
 
 
-SOURCE = Source(read)
+SOURCE = Source(reader(_rows, "WMCA", "12.02.18/100_03_015_2_10.mp4"))
