@@ -1,5 +1,8 @@
 import re
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +90,22 @@ def test_a_document_holds_together_whatever_is_in_it() -> None:
     assert r"\usepackage{booktabs}" in text
     assert r"\input{" not in text
     structure_holds(text)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX with booktabs")
+def test_a_document_compiles_whatever_is_in_it(tmp_path: Path) -> None:
+    nasty = r"[ours] *SA-FAS* α=0.5 ≈ 日 é -- --- 'q' `q` \input{x} 100% & $5 #1 a_b {c} ~ ^ | < > ωπλ"
+    rows = [
+        (Cell("ERM"), Cell("1", "± 2", best=True)),
+        (Cell(nasty), Cell("[x]", "[y]")),
+        (Cell("* *"), Cell("1")),
+    ]
+    table = Table(nasty, (nasty, "[a] number"), [Group("[b]", rows), Group(nasty, rows, oracle=True)], nasty)
+    (tmp_path / "x.tex").write_text(document(nasty, [nasty], [table, SMALL]), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "x.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "x.pdf").stat().st_size > 10_000
 
 
 def test_what_is_wider_than_a_page_goes_on_below() -> None:

@@ -16,6 +16,7 @@ PREAMBLE = r"""\documentclass[a4paper]{article}
 \setcounter{totalnumber}{9}
 \renewcommand{\topfraction}{0.95}
 \renewcommand{\textfraction}{0.05}
+\sloppy
 """
 
 _BREAK = "\ue000"  # between two hyphens, which would else be a dash
