@@ -161,6 +161,7 @@ def test_a_domain_tested_on_itself_is_not_called_unseen(content: ReportInput) ->
         assert words in text
         assert "never seen" not in text.split("</header>")[0]
         assert "unseen domain" not in text.split("</header>")[0]
+        assert "What the pictures call unseen are these people" in text
     assert "APCER (worst)" in text
 
 

@@ -48,7 +48,6 @@ from safas.training import (
 )
 
 _KEYS = ["dataset", "video"]
-_TESTED_ON = {TARGET: target_rows, SOURCE_TEST: inside_rows}
 _EVALUATION = "evaluation.json"
 _TARGET = "target.json"  # in a run's folder: which presentations its scores are of
 
@@ -94,18 +93,20 @@ def check_tested(protocol: Protocol, prepared: Path) -> None:
 
     That is a label of which no test video of the target has a crop, or a crop that is not there.
     """
-    crops = read_table(prepared / "crops.parquet", CROPS)
-    rows = {role: of(protocol, prepared_samples(prepared)) for role, of in _TESTED_ON.items()}
-    found = {role: part.join(crops, on=_KEYS, how="inner") for role, part in rows.items()}
+    samples, crops = prepared_samples(prepared), read_table(prepared / "crops.parquet", CROPS)
+    target, inside = (
+        rows.join(crops, on=_KEYS, how="inner")
+        for rows in (target_rows(protocol, samples), inside_rows(protocol, samples))
+    )
     for label in LABELS:
-        if label not in found[TARGET]["label"]:
+        if label not in target["label"]:
             raise InputError(
                 f"domain {protocol.target!r} has no {label} video with a crop in its test rows",
                 where=str(prepared),
                 remedy=f"{prepared / 'failures.parquet'} says what became of them.",
             )
     if open_pack(prepared, crops) is None:
-        for crop in pl.concat([part["crop"] for part in found.values()]):
+        for crop in (*target["crop"], *inside["crop"]):
             if not (prepared / crop).is_file():
                 raise InputError(
                     "no such crop", where=str(prepared / crop), remedy="Run `safas prepare` again."

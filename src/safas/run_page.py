@@ -205,11 +205,17 @@ def _lede(protocols: Sequence[ProtocolRuns]) -> str:
     for runs in protocols:
         errors = [f"{r.method} {rows(r.result)[0].numbers['hter'].text()} %" for r in runs.methods]
         words.append(f"{runs.protocol.target}: {', '.join(errors)}" if len(protocols) > 1 else _and(errors))
-    where = "other people" if any(runs.protocol.inside for runs in protocols) else "the unseen domain"
+    inside = any(runs.protocol.inside for runs in protocols)
+    where = "people that it was not trained on" if inside else "the unseen domain"
     return (
         f"Half total error rate on {where}, with epoch and threshold chosen on source validation alone: "
         + "; ".join(words)
         + ". Lower is better; guessing is 50 %."
+        + (
+            " What the pictures call unseen are these people, of the domain that was trained on."
+            if inside
+            else ""
+        )
     )
 
 
