@@ -425,6 +425,18 @@ def test_a_stale_or_broken_checkpoint_is_refused(
         train(CONFIG, data, prepared, tmp_path, progress=False)
 
 
+def test_what_a_killed_writer_left_is_swept_away(
+    finished: Path, prepared: Path, data: SourceData, tmp_path: Path
+) -> None:
+    run = tmp_path / finished.name
+    shutil.copytree(finished, run)
+    kept = sorted(path.relative_to(run) for path in run.rglob("*"))
+    for folder in (run, run / "weights"):
+        (folder / ".0123456789abcdef.partial").write_bytes(b"half")
+    assert train(CONFIG, data, prepared, tmp_path, progress=False) == run
+    assert sorted(path.relative_to(run) for path in run.rglob("*")) == kept
+
+
 def test_without_resuming_the_folder_is_emptied(prepared: Path, data: SourceData, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1, method=CONFIGS["erm"]())
     run = train(config, data, prepared, tmp_path, progress=False)

@@ -59,6 +59,8 @@ def open_folder(folder: Path, about: Mapping[str, Any], ran_on: Mapping[str, Any
                 where=str(folder / CONFIG),
                 remedy="Train without resuming, or into another folder.",
             )
+        for left in folder.rglob(".*.partial"):  # by a writer that was killed; whoever trains is alone here
+            left.unlink(missing_ok=True)
         return
     if folder.exists():
         shutil.rmtree(folder)
