@@ -53,7 +53,7 @@ def aligned(weight: Float[Tensor, "E D"], alpha: float) -> Float[Tensor, "E D"]:
     u_e.u_k. Norms are kept; a tie goes to the lower index; alpha = 1 changes nothing but the last bits. One row
     alone is returned as it is. Raises InputError when alpha is not in (0, 1].
     """
-    _check_alpha(alpha)
+    check_alpha(alpha)
     E = weight.shape[0]
     if E == 1:
         return weight
@@ -74,7 +74,7 @@ def drawn_together(beta: Float[Tensor, "E K"], alpha: float) -> Float[Tensor, "E
     the lower index; alpha = 1 changes nothing, bit for bit. One row alone is returned as it is. Raises InputError
     when alpha is not in (0, 1].
     """
-    _check_alpha(alpha)
+    check_alpha(alpha)
     E = beta.shape[0]
     if E == 1:
         return beta
@@ -85,9 +85,10 @@ def drawn_together(beta: Float[Tensor, "E K"], alpha: float) -> Float[Tensor, "E
     return alpha * beta + (1 - alpha) * beta[farthest]
 
 
-def _check_alpha(alpha: float) -> None:
+def check_alpha(alpha: float) -> None:
+    """Raises InputError when alpha is not in (0, 1]."""
     if not 0 < alpha <= 1:
-        raise InputError(f"alpha = {alpha} is not in (0, 1]", where="alignment")
+        raise InputError(f"alpha = {alpha} is not in (0, 1]", where="method.alpha")
 
 
 class DomainHeads(nn.Module):

@@ -149,8 +149,9 @@ def _evaluation(run_dir: Path) -> Result | None:
     """What evaluation.json says, unless it is missing or damaged: then it is made again of the scores."""
     try:
         result: Result = json.loads((run_dir / _EVALUATION).read_text(encoding="utf-8"))
-        parts = [result.get(part) for part in ("last10", "oracle")] if is_headline(result) else [None]
-        is_whole = all(isinstance(part, dict) and part for part in parts)
+        is_whole = is_headline(result) and all(
+            isinstance(result.get(part), dict) and result[part] for part in ("last10", "oracle")
+        )
         return result if is_whole else None
     except (OSError, ValueError):
         return None

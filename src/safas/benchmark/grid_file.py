@@ -77,7 +77,9 @@ def read_grid(path: Path, **instead: Any) -> GridFile:
             own.pop("seeds", None)
         where = f"{path}: methods[{number}]"
         with _told(where):
-            one = _variant(own, said, for_all, where, f"{path}: training")
+            one = _variant(own, said, where, f"{path}: training")
+        with _told(" and ".join(f"--{name}" for name in for_all)):
+            one = replace(one, config=replace(one.config, **for_all))
         with _told(f"{where}.seeds" if "seeds" in own else for_all_seeds):
             for seed in one.seeds:
                 replace(one.config, seed=seed)  # which checks it
@@ -93,7 +95,7 @@ def _told(where: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if ": " in error.where or error.where.startswith("--"):  # it is told more closely
+        if ": " in error.where:  # it is told more closely
             raise
         raise InputError(error.what, where=where, remedy=error.remedy) from error
 
@@ -112,9 +114,7 @@ def _wanted(variants: Sequence[Variant], wanted: Sequence[str], path: Path) -> l
     ]
 
 
-def _variant(
-    own: dict[str, Any], grid: _Grid, instead: Mapping[str, Any], where: str, where_all: str
-) -> Variant:
+def _variant(own: dict[str, Any], grid: _Grid, where: str, where_all: str) -> Variant:
     method = own.get("method")
     if not isinstance(method, str) or method not in CONFIGS:
         what = "no method is named" if method is None else f"no method is called {method!r}"
@@ -125,8 +125,6 @@ def _variant(
     config = replace(config, method=replace(config.method, **settings))
     for told, place in ((grid.training, where_all), (said.training, f"{where}.training")):
         config = _trained(config, told, place)
-    with _told(" and ".join(f"--{name}" for name in instead)):
-        config = replace(config, **instead)
     told_names = {*grid.training, *said.training, *(f"method.{name}" for name in settings)}
     check_no_student([method], where)
     name = " ".join(said.name.split()) or _name(method, {**settings, **said.training})

@@ -26,7 +26,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from safas.batches import Batch
-from safas.errors import InputError
 from safas.losses import separability, supervised_contrastive
 from safas.methods.base import (
     Method,
@@ -36,7 +35,7 @@ from safas.methods.base import (
     check_positive,
     own_heads,
 )
-from safas.model import Aligned, DomainHeads, ScoreRule, ScoringNet, mean_cosine
+from safas.model import Aligned, DomainHeads, ScoreRule, ScoringNet, check_alpha, mean_cosine
 
 Scaling = Literal["code", "paper"]
 
@@ -64,8 +63,7 @@ class SaFasConfig:
     """>= 0; 3 = the code's three heads: those without a domain are never trained, but aligned and averaged in"""
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha <= 1:
-            raise InputError(f"alpha = {self.alpha} is not in (0, 1]", where="method.alpha")
+        check_alpha(self.alpha)
         check_not_negative(self, "align_epoch", "contrastive_weight", "least_heads")
         check_positive(self, "temperature")
 
