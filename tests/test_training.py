@@ -562,10 +562,35 @@ def test_settings_out_of_range_are_named(name: str) -> None:
 
 def test_precision_is_automatic_and_can_be_told() -> None:
     device = torch.device("cpu")
-    assert uses_bf16("bf16", device)
-    assert not uses_bf16("fp32", device)
-    assert isinstance(uses_bf16("auto", device), bool)
+    assert uses_bf16(replace(CONFIG, precision="bf16"), device)
+    assert not uses_bf16(replace(CONFIG, precision="fp32"), device)
+    assert isinstance(uses_bf16(CONFIG, device), bool)
     assert isinstance(make_fabric(CONFIG), Fabric)
+
+
+@pytest.mark.parametrize("method", ["sam", "gac-fas"])
+def test_small_moves_of_the_weights_are_made_in_32_bits(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, on a processor that has bfloat16, where the other methods are trained in it."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    device, config = torch.device("cpu"), replace(CONFIG, method=CONFIGS[method]())
+    assert uses_bf16(CONFIG, device)
+    assert not uses_bf16(config, device)
+    assert uses_bf16(replace(config, precision="bf16"), device)
+
+
+@pytest.mark.parametrize(("rho", "adaptive", "most"), [(0.05, False, 0.3), (0.1, True, 0.005)])
+def test_bfloat16_rounds_the_ascent_of_sam_and_gac_fas_away(rho: float, adaptive: bool, most: float) -> None:
+    """So few convolution weights of a ResNet-18 are others in bfloat16 after a step of the default length."""
+    torch.manual_seed(0)
+    weights = [p.detach() for p in backbone("resnet18", "none")[0].parameters() if p.ndim == 4]
+    slopes = [torch.randn_like(weight) for weight in weights]
+    scales = [weight.abs() if adaptive else torch.ones(()) for weight in weights]
+    length = sum(float((s * g).square().sum()) for s, g in zip(scales, slopes, strict=True)) ** 0.5
+    moved = [
+        ((w + rho / length * s**2 * g).bfloat16() != w.bfloat16()).sum()
+        for w, s, g in zip(weights, scales, slopes, strict=True)
+    ]
+    assert sum(moved) < most * sum(w.numel() for w in weights)
 
 
 def test_a_batch_carries_what_belongs_together(prepared: Path, data: SourceData) -> None:

@@ -68,6 +68,8 @@ class Method(nn.Module, ABC):
     """views of each crop that the loop supplies"""
     least_domains: ClassVar[int] = 1
     """source domains that the method needs"""
+    needs_fp32: ClassVar[bool] = False
+    """whether it moves the weights by less than bfloat16's 8 bits can tell: then precision auto is 32 bits"""
     backbone: nn.Module
     heads: DomainHeads
     image_size: int

@@ -25,8 +25,12 @@ cited here, and whether it says the same, above all whether its ascent is the ad
 Where we differ: their logit is 12 (32 for OMI->C) times the cosine of phi and a weight without bias, learnt at ten
 times the rate and alone in the first epoch; ours is the linear head of all methods. Their mean over the domains
 divides by E, ours by the domains that the batch holds. As in their code, the running statistics of the batch
-norms follow the pass at w only. What is logged is taken at w; `sharpness` is mean_e R(w_e) - R(w), 0 before
-`ascent_epoch`.
+norms follow the pass at w only. Ours decays every weight by 5e-4, theirs by 1e-4 (5e-4 for OMI->C alone). In the copy
+that we read the ascent never runs: its loop waits for a `minimizer` called gacfas, and all four settings say gac-fas.
+What is logged is taken at w; `sharpness` is mean_e R(w_e) - R(w), 0 before `ascent_epoch`.
+
+The backbone runs in 32 bits unless told otherwise: in bfloat16's 8 bits, to which mixed precision rounds w_e, all
+but a few thousandths of the convolution weights are what they were: the ascent is lost (see `needs_fp32`).
 """
 
 from collections.abc import Sequence
@@ -83,6 +87,7 @@ class GacFas(Method):
     """Mean risk of the domains under one head, here and at every domain's ascending point, + contrastive loss."""
 
     views: ClassVar[int] = 2
+    needs_fp32: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -27,9 +27,11 @@ Where we differ. Theirs is CLIP: the logits are scaled cosines with the embeddin
 these two vectors, made orthogonal by Gram-Schmidt, are the basis. Without texts, our classes are told apart along one
 direction, the normal of the linear head; the basis is that. They take the specific parts as they are for L_dom, with
 temperature 0.1 (1.1 for OCM->I, 1.0 for ICM->O); there the length of a ResNet's features would decide, so we normalise
-them, and start from 1.0, because over cosines 0.1 let L_dom drown the risk in our smallest tests. Left out is their
-second branch, which takes no part in their score: a perceptron on the features with a classifier and a contrastive
-loss between two views of an image. The learning rate is the loop's, not theirs of 3e-6.
+them, and start from 1.0, because over cosines 0.1 let L_dom drown the risk in our smallest tests. Our L_dom is the
+mean over anchors, as Khosla et al. define it; their code takes the mean over all pairs of N rows and so divides by
+N - 1 once more: in it our lambda = 0.8 would be 0.8 (N - 1). Left out is their second branch, which takes no part in
+their score: a perceptron on the features with a classifier and a contrastive loss between two views of an image. The
+learning rate is the loop's, not theirs of 3e-6.
 """
 
 import math

@@ -9,6 +9,9 @@ biases included. The decay of the weights is outside the maximum, as in their eq
 Two things that the paper leaves open. The running statistics of the batch norms follow the first pass, at w:
 w is what is kept and scored, w + d is visited once. And a backbone with dropout draws anew for the second pass.
 
+The backbone runs in 32 bits unless told otherwise: in bfloat16's 8 bits, to which mixed precision rounds w + d, three
+convolution weights in four are what they were, and the others go too far (see `needs_fp32`).
+
 What is logged is R at w; `sharpness` is R(w + d) - R(w).
 """
 
@@ -40,6 +43,7 @@ class Sam(Method):
     """Mean cross-entropy of a single head over all samples, its gradient taken where it is worst nearby."""
 
     views: ClassVar[int] = 2
+    needs_fp32: ClassVar[bool] = True
 
     def __init__(
         self,

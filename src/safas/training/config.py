@@ -65,7 +65,7 @@ class TrainConfig:
     accelerator: str = "auto"
     """auto, cpu, cuda or mps"""
     precision: Precision = "auto"
-    """auto: bfloat16 for the backbone where the processor has it, the losses always in 32 bits"""
+    """auto: bfloat16 for the backbone where the processor has it and the method bears it, losses always in 32 bits"""
     threads: int | None = None
     """CPU threads; none: as many as torch takes by itself"""
     sync_batch_norm: bool = True

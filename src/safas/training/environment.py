@@ -15,7 +15,8 @@ from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from safas.errors import InputError
-from safas.training.config import Precision, TrainConfig
+from safas.methods import METHODS
+from safas.training.config import TrainConfig
 from safas.training.group import ALONE, Group
 
 PACKAGES = (
@@ -36,7 +37,7 @@ def make_fabric(config: TrainConfig, group: Group = ALONE) -> Fabric:
     devices: Any = _device_number(config, group)
     try:
         fabric = Fabric(accelerator=config.accelerator, devices=devices, plugins=plugins)
-        if uses_bf16(config.precision, fabric.device):
+        if uses_bf16(config, fabric.device):
             plugins.append(MixedPrecision("bf16-mixed", fabric.device.type))
             fabric = Fabric(accelerator=config.accelerator, devices=devices, plugins=plugins)
     except (RuntimeError, ValueError) as error:  # Fabric's ways to say that there is no such device
@@ -83,10 +84,15 @@ def _device_number(config: TrainConfig, group: Group) -> int | list[int]:
     return [group.local_rank]
 
 
-def uses_bf16(precision: Precision, device: torch.device) -> bool:
-    """Whether the backbone runs in bfloat16: as told, or where the processor multiplies it natively."""
-    if precision != "auto":
-        return precision == "bf16"
+def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Whether the backbone runs in bfloat16: as told, or where the processor multiplies it natively.
+
+    By itself none does whose method needs 32 bits.
+    """
+    if config.precision != "auto":
+        return config.precision == "bf16"
+    if METHODS[config.method.name].needs_fp32:
+        return False
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
@@ -139,7 +145,7 @@ def environment(fabric: Fabric, config: TrainConfig, group: Group = ALONE) -> di
         "commit": commit(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": str(fabric.device),
-        "precision": "bf16" if uses_bf16(config.precision, fabric.device) else "fp32",
+        "precision": "bf16" if uses_bf16(config, fabric.device) else "fp32",
         "threads": torch.get_num_threads(),
         "processes": group.size,
         "seed": config.seed,
