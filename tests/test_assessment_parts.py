@@ -263,6 +263,21 @@ def test_what_is_lost_without_species_subjects_and_domains() -> None:
     assert not {"no-species", "no-subject", "no-domain"} & set(codes(reports.table(0, 30)))
 
 
+def test_dev_without_subjects_is_drawn_by_presentation_and_that_is_said() -> None:
+    rows, dev = reports.table(0, 30), reports.table(1, 30)  # the same people in both
+    nameless = dev.with_columns(pl.lit(None, pl.String).alias("person"))
+    assert "shared-people" in codes(rows, dev)
+    assert not {"no-subject", "people-unknown"} & set(codes(rows, dev))
+    found = codes(rows, nameless)
+    assert found["no-subject"]["text"].startswith("dev.csv: ")
+    assert "shared-people" not in found
+    assert "people-unknown" in found
+    files = Inputs(reports.presentations(rows, "s.csv"), reports.presentations(nameless, "dev.csv"))
+    told = assess(files, Settings(parse("eer"), replicates=20))["intervals"]
+    assert "over subjects" in told["method"]
+    assert "anew on drawn dev presentations" in told["method"]
+
+
 def test_the_other_notes() -> None:
     rows, dev = reports.table(0, 30), reports.table(1, 30)
     assert {"oracle", "nonresponse", "simulated"} <= set(codes(rows))

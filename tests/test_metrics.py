@@ -300,6 +300,14 @@ def test_interval_repeats_by_seed_and_holds_the_value():
     assert wide[0] < first[0] < first[1] < wide[1]
 
 
+def test_an_interval_is_of_one_number():
+    rows = {"scores": [0.9, 0.4, 0.6, 0.1], "live": [1, 1, 0, 0], "groups": [0, 1, 0, 1]}
+    with pytest.raises(MetricError, match=r"gives 2 numbers.*take the first"):
+        bootstrap_interval(eer, **rows)
+    low, high = bootstrap_interval(lambda **drawn: eer(**drawn)[0], **rows)
+    assert 0 <= low <= high <= 1
+
+
 def test_interval_of_a_share_is_the_binomials():
     """40 people with one live and one attack each; for 10 both are decided wrongly. HTER of a replicate is
     the share of wrong people drawn: Binomial(40, 1/4)/40. Its quantiles, within one step of 1/40.

@@ -24,9 +24,9 @@ def supervised_contrastive(
 
     features: of any norm, all views stacked along N. classes: one class a row. temperature: tau > 0.
     An anchor that is alone in its class has no such term and is left out of the mean; if all are, the loss is
-    0. The arithmetic is done in 32 bits at least, whatever precision the features come in. Above WHOLE rows the
-    anchors are taken in blocks whose similarities are computed again in the backward pass: the same loss, in memory
-    that grows with N and not with N^2.
+    0. The arithmetic is done in 32 bits at least, whatever precision the features come in, unless the caller has
+    autocast on. Above WHOLE rows the anchors are taken in blocks whose similarities are computed again in the backward
+    pass: the same loss, in memory that grows with N and not with N^2.
     """
     N = features.shape[0]
     z = functional.normalize(features if features.dtype == torch.float64 else features.float(), dim=1)

@@ -148,7 +148,7 @@ def bootstrap_interval(
     A draw that lacks one of the classes is drawn again, so the interval is conditional on both being there
     (at least half of all draws have both, whatever the groups). The interval knows of the choice of people
     only, not of retraining; with no error in the data it has no width, which proves nothing.
-    Raises MetricError when there are fewer than two groups or no replicate.
+    Raises MetricError when there are fewer than two groups, no replicate, or several numbers from the statistic.
     """
     values, is_live = _both_classes(scores, live)
     if replicates < 1:
@@ -163,7 +163,13 @@ def bootstrap_interval(
     rows, results = np.arange(values.size), np.empty(replicates)
     for i, draw in enumerate(_draws(codes, is_live, replicates, seed)):
         drawn = np.repeat(rows, np.bincount(draw, minlength=codes.max() + 1)[codes])
-        results[i] = statistic(scores=values[drawn], live=is_live[drawn])
+        found = statistic(scores=values[drawn], live=is_live[drawn])
+        if np.ndim(found):
+            raise MetricError(
+                f"the statistic gives {np.size(found)} numbers, of which an interval needs one",
+                remedy="Of `eer`, take the first: `lambda **rows: eer(**rows)[0]`.",
+            )
+        results[i] = found
     tail = (1 - _share(level, "level")) / 2
     low, high = np.quantile(results, [tail, 1 - tail])
     return float(low), float(high)

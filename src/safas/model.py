@@ -50,12 +50,12 @@ def aligned(weight: Float[Tensor, "E D"], alpha: float) -> Float[Tensor, "E D"]:
 
     Every row turns towards the row farthest from it in angle, all at once from the old rows:
     w_e <- |w_e| * normalise(alpha * u_e + (1 - alpha) * u_far(e)), u = w / |w|, far(e) = argmin_{k != e}
-    u_e.u_k. Norms are kept; a tie goes to the lower index; alpha = 1 changes nothing but the last bits. One row
-    alone is returned as it is. Raises InputError when alpha is not in (0, 1].
+    u_e.u_k. Norms are kept; a tie goes to the lower index; alpha = 1 changes nothing, bit for bit. One row alone is
+    returned as it is. Raises InputError when alpha is not in (0, 1].
     """
     check_alpha(alpha)
     E = weight.shape[0]
-    if E == 1:
+    if E == 1 or alpha == 1:
         return weight
     u = functional.normalize(weight, dim=1)
     itself = torch.eye(E, dtype=torch.bool, device=weight.device)

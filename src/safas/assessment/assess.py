@@ -74,7 +74,7 @@ def assess(inputs: Inputs, settings: Settings, *, title: str = "", command: str 
         "threshold": _threshold(chosen, settings.point),
         **_rates(table, data, chosen.value),
     }
-    report["intervals"] = _intervals(report, counts, plan, thresholds, chosen)
+    report["intervals"] = _intervals(report, counts, chose, plan, thresholds)
     report["operating_points"] = _operating_points(inputs, settings.point, chosen, data)
     report["support"] = support(report, settings.point, settings.risks)
     calibration, reliability = calibrated(table, dev)
@@ -167,7 +167,11 @@ def _rates(table: pl.DataFrame, data: Scored, threshold: float) -> Json:
 
 
 def _intervals(
-    report: Json, counts: Counted | None, plan: Bootstrap, thresholds: FloatArray | None, chosen: Chosen
+    report: Json,
+    counts: Counted | None,
+    chose: Counted | None,
+    plan: Bootstrap,
+    thresholds: FloatArray | None,
 ) -> Json | None:
     """The bootstrap's intervals; those of a cell are written into it too."""
     if counts is None or thresholds is None:
@@ -177,8 +181,7 @@ def _intervals(
         one["bootstrap"] = found.pop(f"species/{name}", None)
     report["bpcer"]["bootstrap"], report["pooled"]["bootstrap"] = found["bpcer"], found["apcer_pooled"]
     at = {f"{rate:g}": found.pop(f"bpcer_at_apcer/{rate:g}") for rate in rates.BPCER_AT}
-    words = uncertainty.in_words(counts, plan, oracle=chosen.oracle, fixed=plan.point.kind == "threshold")
-    return {**found, "bpcer_at_apcer": at, **words}
+    return {**found, "bpcer_at_apcer": at, **uncertainty.in_words(counts, chose, plan)}
 
 
 def _operating_points(inputs: Inputs, point: OperatingPoint, chosen: Chosen, data: Scored) -> list[Json]:

@@ -76,17 +76,22 @@ def interval(values: FloatArray) -> Interval:
     return [float(low), float(high)] if high > low else None
 
 
-def in_words(data: Counted, plan: Bootstrap, *, oracle: bool, fixed: bool) -> dict[str, Any]:
-    """What stands beside the intervals."""
-    unit = "subject" if data.clustered else "presentation"
-    derived = "stated and kept" if fixed else f"derived anew on drawn {'test' if oracle else 'dev'} {unit}s"
+def in_words(test: Counted, dev: Counted | None, plan: Bootstrap) -> dict[str, Any]:
+    """What stands beside the intervals; what is drawn of dev need not be what is drawn of the test."""
+    unit, file, chose = _unit(test), *(("test", test) if dev is None else ("dev", dev))
+    fixed = plan.point.kind == "threshold"
+    derived = "stated and kept" if fixed else f"derived anew on drawn {file} {_unit(chose)}s"
     return {
         "method": f"percentile bootstrap over {unit}s, 95 %; threshold {derived}",
         "replicates": plan.replicates,
         "seed": plan.seed,
-        "clusters": int(data.counts.shape[0]),
+        "clusters": int(test.counts.shape[0]),
         "unit": unit,
     }
+
+
+def _unit(data: Counted) -> str:
+    return "subject" if data.clustered else "presentation"
 
 
 def _collected(

@@ -93,13 +93,14 @@ def _lost(inputs: Inputs) -> Iterator[Note]:
         yield Note(
             WARNING, "some-species", f"Some attacks name no species; they stand together as {UNNAMED!r}."
         )
-    if not known(table):
-        yield Note(
-            WARNING,
-            "no-subject",
-            "No `subject` for every row with a score: presentations are taken as independent. Where one person gave "
-            "several, the intervals are too narrow.",
-        )
+    for file in (inputs.test, inputs.dev, inputs.against_dev):
+        if file is not None and not known(file.table):
+            yield Note(
+                WARNING,
+                "no-subject",
+                f"{file.file}: no `subject` for every row with a score. Its presentations are taken as independent: "
+                "where one person gave several, the intervals are too narrow.",
+            )
     if table["domain"].null_count() == len(table):
         yield Note(NOTE, "no-domain", "No `domain`: nothing is told apart by camera or place.")
 
@@ -117,7 +118,10 @@ def _unseen(inputs: Inputs) -> Iterator[Note]:
 
 
 def _people(inputs: Inputs) -> Iterator[Note]:
-    if inputs.dev is None or not (known(inputs.test.table) and known(inputs.dev.table)):
+    if inputs.dev is None:
+        return
+    if not (known(inputs.test.table) and known(inputs.dev.table)):
+        yield Note(NOTE, "people-unknown", "Whether dev and test have people in common cannot be told.")
         return
     both = set(inputs.test.table["person"].drop_nulls()) & set(inputs.dev.table["person"].drop_nulls())
     if both:
