@@ -71,9 +71,22 @@ def test_the_readme_repeats_what_the_tables_say() -> None:
     assert f"errs in {mean('ReFilm')} there, SA-FAS in {mean('SA-FAS')}" in readme
     assert f"{mean('ReFilm without the filming')} without the filming" in readme
     assert f"{mean('ReFilm without the averaging')} without the averaging" in readme
-    cells = page.split("**Difference to SA-FAS, mean over")[1].split("| ReFilm | ")[1].split(" |")
-    points, ends = cells[0].strip("*−"), cells[1].strip("| ").replace("−", "").split(" to ")
-    assert f"{points} points less (95 % interval {ends[1]} to {ends[0]};" in readme
+
+    def difference(to: str, name: str) -> tuple[str, str, str]:
+        cells = page.split(f"**Difference to {to}, mean over")[1].split(f"| {name} | ")[1].split(" |")
+        return (cells[0].strip("*"), *cells[1].strip("| ").split(" to "))  # type: ignore[return-value]
+
+    points, low, high = difference("SA-FAS", "ReFilm")
+    told = f"{points.strip('−')} points less (95 % interval {high.strip('−')} to {low.strip('−')};"
+    assert told in readme
+    points, low, high = difference("ReFilm", "ReFilm without the filming")
+    assert f"{points.strip('+')} points more than with it, {low.strip('+')} to {high.strip('+')})" in readme
+    turned = str.maketrans("−+", "+−")
+    points, low, high = (
+        end.translate(turned) for end in difference("ReFilm", "ReFilm without the averaging")
+    )
+    assert f"{points.strip('+')} points less than with it, which may be chance, {high} to " in readme
+    assert f"{high} to {low.strip('+')})" in readme
 
 
 def test_what_is_repeated_of_erm_is_what_the_tables_say() -> None:
