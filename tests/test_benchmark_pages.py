@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ def test_real_recordings_are_not_called_simulated(outcomes: list[Outcome]) -> No
     for text in (as_markdown(real), as_latex(real), as_html(real), printed(real, 80)):
         assert "imulated" not in text
     assert ("data", "tiny (recorded)") in real.facts
+
+
+def test_rows_whose_method_bfloat16_rounded_away_are_named(outcomes: list[Outcome]) -> None:
+    def facts(precision: str, method: str) -> list[str]:
+        about = {"commit": "abc", "precision": precision, "method": method}
+        made = [replace(one, result={**one.result, "about": about}) for one in outcomes]
+        return [
+            which
+            for what, which in compose(made, command="", simulated=True, replicates=20).facts
+            if "rounded" in what
+        ]
+
+    assert facts("bf16", "sam") == ["ERM (4), SA-FAS (4)"]
+    assert facts("fp32", "sam") == facts("bf16", "erm") == []
 
 
 @pytest.mark.parametrize("width", [80, 120])

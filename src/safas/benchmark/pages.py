@@ -15,6 +15,7 @@ from safas.benchmark.comparison import REPLICATES
 from safas.benchmark.gathering import Gathered, gather
 from safas.benchmark.summary import Section, sections
 from safas.files import write_file
+from safas.methods import METHODS
 from safas.results import rows
 from safas.run_evaluation import Outcome
 from safas.tables import to_markdown, to_rich
@@ -123,10 +124,27 @@ def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
         ("commit", ", ".join(of.commits)),
         ("training seeds", ", ".join(map(str, of.seeds))),
         ("training's precision (runs)", _counted(_about(of, "precision"))),
+        *_rounded(of),
         ("crops", _crops(of)),
         ("people tested in each protocol", each),
         ("bootstrap", f"{of.replicates} replicates over people, seed {of.seed}, intervals of 95 %"),
     ]
+
+
+def _rounded(of: Gathered) -> list[tuple[str, str]]:
+    """What is not shown at its best: runs in bfloat16 of methods that need 32 bits."""
+    needing = {name for name, method in METHODS.items() if method.needs_fp32}
+    found = [
+        name
+        for line in of.runs.values()
+        for name, runs in line.items()
+        for about in (result["about"] for result in runs.results)
+        if about.get("precision") == "bf16" and about.get("method") in needing
+    ]
+    told = (
+        "bfloat16 rounded the method's small moves of the weights away, so these rows do not show what it can"
+    )
+    return [(told + " (runs)", _counted(found))] if found else []
 
 
 def _about(of: Gathered, name: str, protocol: str | None = None) -> list[str]:
