@@ -149,11 +149,10 @@ _ORDER, _FRAME = 1, 2  # purposes
 class Sampler:
     """Which videos, and which frame of each, make the batch of a step; a pure function of (seed, step).
 
-    "plain": the videos in a new random order every epoch, as SA-FAS's authors do it, who however keep the smaller
-    batch that is left at the end. "balanced": as many images of
+    "plain": the videos in a new random order every epoch, as SA-FAS's authors do it. "balanced": as many images of
     every (domain, label) in every batch; the batch is rounded down to a multiple of their number and each of
     them is gone through in its own random orders. An epoch is number of videos // batch steps, one random
-    frame of each video.
+    frame of each video; the authors also take the smaller batch that is left at the end.
     """
 
     def __init__(self, store: CropStore, batch: int, sampling: Sampling, seed: int) -> None:

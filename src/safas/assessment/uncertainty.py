@@ -78,7 +78,8 @@ def interval(values: FloatArray) -> Interval:
 
 def in_words(test: Counted, dev: Counted | None, plan: Bootstrap) -> dict[str, Any]:
     """What stands beside the intervals; what is drawn of dev need not be what is drawn of the test."""
-    unit, file, chose = _unit(test), *(("test", test) if dev is None else ("dev", dev))
+    unit = _unit(test)
+    file, chose = ("test", test) if dev is None else ("dev", dev)
     fixed = plan.point.kind == "threshold"
     derived = "stated and kept" if fixed else f"derived anew on drawn {file} {_unit(chose)}s"
     return {

@@ -106,7 +106,7 @@ class SaFas(Method):
         """The projection, from `align_epoch` on. Returns the mean pairwise cosine of the heads before it."""
         with torch.no_grad():
             cosine = mean_cosine(self.heads.weight)
-        if step >= self.first_aligned_step and self.config.alpha < 1:
+        if step >= self.first_aligned_step:
             self.heads.project_(self.config.alpha, self.config.aligned)
         return {"head_cosine": cosine}
 
