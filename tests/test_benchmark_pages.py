@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -97,15 +98,31 @@ def test_real_recordings_are_not_called_simulated(outcomes: list[Outcome]) -> No
     assert ("data", "tiny (recorded)") in real.facts
 
 
+def about(outcomes: list[Outcome], said: Callable[[Outcome], dict[str, Any]]) -> Mapping[str, str]:
+    """The facts of a page whose runs say this of themselves."""
+    made = [replace(one, result={**one.result, "about": {"commit": "abc", **said(one)}}) for one in outcomes]
+    return dict(compose(made, command="", simulated=True, replicates=20).facts)
+
+
+def test_which_runs_had_which_precision(outcomes: list[Outcome]) -> None:
+    """What differs with the method might be taken for it."""
+    same = about(outcomes, lambda _: {"precision": "fp32"})
+    assert same["training's precision"] == "fp32"
+    mixed = about(outcomes, lambda o: {"precision": "bf16"} if (o.method, o.seed) == ("erm", 3) else {})
+    assert mixed["training's precision bf16 (runs)"] == "ERM (2)"
+    assert mixed["training's precision not noted (runs)"] == "ERM (2), SA-FAS (4)"
+
+
+def test_trainings_that_end_before_their_method_begins_are_named(outcomes: list[Outcome]) -> None:
+    told = "too short for all of the method ever to be at work (runs)"
+    assert told not in about(outcomes, lambda _: {"long_enough": True})
+    assert about(outcomes, lambda o: {"long_enough": o.method == "erm"})[told] == "SA-FAS (4)"
+
+
 def test_rows_whose_method_bfloat16_rounded_away_are_named(outcomes: list[Outcome]) -> None:
     def facts(precision: str, method: str) -> list[str]:
-        about = {"commit": "abc", "precision": precision, "method": method}
-        made = [replace(one, result={**one.result, "about": about}) for one in outcomes]
-        return [
-            which
-            for what, which in compose(made, command="", simulated=True, replicates=20).facts
-            if "rounded" in what
-        ]
+        told = about(outcomes, lambda _: {"precision": precision, "method": method})
+        return [which for what, which in told.items() if "rounded" in what]
 
     assert facts("bf16", "sam") == ["ERM (4), SA-FAS (4)"]
     assert facts("fp32", "sam") == facts("bf16", "erm") == []

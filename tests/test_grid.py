@@ -44,6 +44,10 @@ def test_what_cannot_be_told_apart_or_run_is_refused() -> None:
         Grid(TWO, (replace(PLAIN[0], seeds=()),))
     with pytest.raises(InputError, match="'DANN' is the name of another method than erm"):
         Grid(TWO, (replace(PLAIN[0], name="DANN"),))
+    with pytest.raises(InputError, match="'Sa-Fas' is the name of another method than erm"):
+        Grid(TWO, (replace(PLAIN[0], name="Sa-Fas"),))
+    with pytest.raises(InputError, match="'group-dro' is the name of another method than erm"):
+        Grid(TWO, (replace(PLAIN[0], name="group-dro"),))
     with pytest.raises(InputError, match="trials = 0 is below 1"):
         Grid(TWO, PLAIN, trials=0)
     with pytest.raises(ProtocolError, match="SA-FAS needs at least 2 source domains"):

@@ -160,6 +160,8 @@ def test_a_training_that_ends_before_the_onset_has_its_last_epoch() -> None:
         6,
         8,
     ]
+    assert replace(QUICK, method=FishrConfig(penalty_epoch=QUICK.epochs - 1)).is_long_enough
+    assert not replace(QUICK, method=FishrConfig(penalty_epoch=QUICK.epochs)).is_long_enough
 
 
 def test_the_chosen_weights_are_kept(outcomes: list[Outcome]) -> None:

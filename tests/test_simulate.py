@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,14 @@ def test_people_stay_in_one_split_and_each_split_has_both_labels(tiny: Path) -> 
     assert samples.group_by("domain", "split").agg(pl.col("label").n_unique())["label"].min() == 2
     assert samples.filter(label="spoof")["attack"].n_unique() >= 3
     assert [split_of(i, 12) for i in range(12)] == ["train"] * 6 + ["dev"] * 2 + ["test"] * 4
+
+
+def test_people_of_another_seed_have_other_names(tiny: Path, tmp_path: Path) -> None:
+    """So that nobody's scores pass for those of somebody else."""
+    simulate(tmp_path, replace(TINY, seed=0), workers=1, progress=False)
+    ours, theirs = (read_source("table", root) for root in (tiny, tmp_path))
+    assert ours.join(theirs, on="subject").is_empty()
+    assert ours.join(theirs, on="video").is_empty()
 
 
 def test_same_seed_gives_the_same_pixels_with_any_number_of_workers(tiny: Path, tmp_path: Path) -> None:

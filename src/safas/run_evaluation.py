@@ -46,6 +46,7 @@ from safas.training import (
     read_run,
     scorer_of,
 )
+from safas.training.config import config_from_json
 
 _KEYS = ["dataset", "video"]
 _EVALUATION = "evaluation.json"
@@ -169,11 +170,13 @@ def is_headline(said: Any) -> bool:
 
 def _about(run_dir: Path, prepared: Path) -> dict[str, Any]:
     said = read_run(run_dir)
+    config = config_from_json(said["config"])
     return {
         "run": run_dir.name,
         "protocol": said["protocol"]["name"],
-        "method": said["config"]["method"]["name"],
-        "seed": said["config"]["seed"],
+        "method": config.method.name,
+        "long_enough": config.is_long_enough,
+        "seed": config.seed,
         "commit": said["environment"]["commit"],
         "crops": said["data"]["digest"],
         "precision": said["environment"]["precision"],

@@ -110,10 +110,10 @@ def rank_note(told: Ranking, methods: Sequence[str]) -> str:
 
 
 _CONTRAST_NOTE = (
-    "HTER minus that of {reference}, in points: negative errs less. People of validation and target and the seeds are "
-    "drawn again, the same for both methods, the threshold being derived anew; 'errs less in' is the share of these "
-    "draws, p is two-sided from the same draws. Bold: p < 0.05, both with several seeds; not corrected for the number "
-    "of methods: of twenty equal ones, about one will be bold."
+    "HTER minus that of {reference}, in points: negative errs less. People of validation and target are drawn again, "
+    "the same for both methods, and the seeds, the same where both methods have the same, the threshold being derived"
+    " anew; 'errs less in' is the share of these draws, p is two-sided from the same draws. Bold: p < 0.05, both with"
+    " several seeds; not corrected for the number of methods: of twenty equal ones, about one will be bold."
 )
 _HOLM_NOTE = (
     "HTER minus that of {reference}, in points, its 95 % interval, and p corrected by Holm for the number of protocols "

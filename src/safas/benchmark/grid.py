@@ -72,14 +72,14 @@ def check_variants(variants: Sequence[Variant], where: str) -> None:
     """Raises InputError without a method or a seed, and for names or settings that cannot be told apart."""
     if not variants:
         raise InputError("no method, so nothing to run", where=where, remedy="Name one.")
-    plain = {method_name(method): method for method in METHODS}
+    plain = {name.casefold(): method for method in METHODS for name in (method, method_name(method))}
     for variant in variants:
         method = variant.config.method.name
         if not variant.seeds:
             raise InputError(
                 f"{variant.name!r} has no seed, so nothing to run", where=where, remedy="Name one."
             )
-        if plain.get(variant.name, method) != method:
+        if plain.get(variant.name.casefold(), method) != method:
             raise InputError(
                 f"{variant.name!r} is the name of another method than {method}",
                 where=where,

@@ -123,12 +123,40 @@ def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
         ("data", f"{', '.join(of.datasets)} ({data})" if of.datasets != (data,) else f"{data} faces"),
         ("commit", ", ".join(of.commits)),
         ("training seeds", ", ".join(map(str, of.seeds))),
-        ("training's precision (runs)", _counted(_about(of, "precision"))),
+        *_precision(of),
         *_rounded(of),
+        *_short(of),
         ("crops", _crops(of)),
         ("people tested in each protocol", each),
         ("bootstrap", f"{of.replicates} replicates over people, seed {of.seed}, intervals of 95 %"),
     ]
+
+
+def _precision(of: Gathered) -> list[tuple[str, str]]:
+    """That of all runs, or which runs have which: a difference between methods may be one between these."""
+    told = _about(of, "precision")
+    if len(set(told)) == 1:
+        return [("training's precision", told[0])]
+    names = [name for line in of.runs.values() for name, runs in line.items() for _ in runs.results]
+    return [
+        (
+            f"training's precision {word} (runs)",
+            _counted([name for name, one in zip(names, told, strict=True) if one == word]),
+        )
+        for word in sorted(set(told))
+    ]
+
+
+def _short(of: Gathered) -> list[tuple[str, str]]:
+    """Runs that ended before all of their method was at work, and are judged at their last epoch."""
+    found = [
+        name
+        for line in of.runs.values()
+        for name, runs in line.items()
+        for result in runs.results
+        if not result["about"].get("long_enough", True)
+    ]
+    return [("too short for all of the method ever to be at work (runs)", _counted(found))] if found else []
 
 
 def _rounded(of: Gathered) -> list[tuple[str, str]]:

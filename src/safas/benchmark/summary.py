@@ -23,8 +23,8 @@ _FURTHER = (  # (how the epoch is chosen, the number, the caption)
 )
 _LEFT_OUT = "Left out: methods of which one run at least has the scores of the chosen epoch alone."
 _SINGLES_NOTE = (
-    "In brackets the std over the seeds, of one seed the 95 % interval over the target's people with the threshold as "
-    "it is; in the headline the people of validation are drawn too."
+    "In brackets the std over the seeds. Of one seed the 95 % interval over people, with the threshold as it is; in "
+    "the headline the people of validation are drawn too."
 )
 
 
@@ -44,20 +44,24 @@ def sections(of: Gathered, *, simulated: bool) -> list[Section]:
     itself (an ablation) stand beside it, in a section of their own, and are compared with it. Published figures are
     shown beside runs on the papers' own data sets alone.
     """
-    told = f" ({_seeds(of)}{', simulated faces' if simulated else ''})"
+
+    def told(part: Gathered) -> str:
+        return f" ({_seeds(part)}{', simulated faces' if simulated else ''})"
+
     families = of.families
     main = of.only({*of.methods}.difference(*families.values()))
+    of_family = {method: of.only({method, *variants}) for method, variants in families.items()}
     parts = [
-        Section(f"Error{_where(main)}", [headline_table(main, told)]),
-        Section("As OULU-NPU asks: ACER", _oulu_tables(of, told)),
-        Section("Which differences are more than chance", _contrasts(main, told)),
+        Section(f"Error{_where(main)}", [headline_table(main, told(main))]),
+        Section("As OULU-NPU asks: ACER", _oulu_tables(of, told(of))),
+        Section("Which differences are more than chance", _contrasts(main, told(main))),
         *(
-            Section(f"Variants of {method}", _family(of.only({method, *variants}), method, told))
-            for method, variants in families.items()
+            Section(f"Variants of {method}", _family(part, method, told(part)))
+            for method, part in of_family.items()
         ),
-        Section("As papers report it: oracle", _oracle_tables(main, told, simulated=simulated)),
-        Section("Further numbers", _further(of, told), main=False),
-        Section("Every protocol by itself", _singles(of, told), main=False),
+        Section("As papers report it: oracle", _oracle_tables(main, told(main), simulated=simulated)),
+        Section("Further numbers", _further(of, told(of)), main=False),
+        Section("Every protocol by itself", _singles(of, told(of)), main=False),
         Section("What was run", _run_tables(of)),
     ]
     return [part for part in parts if part.tables]
@@ -134,7 +138,7 @@ def _differences(of: Gathered, reference: str, told: str) -> list[Table]:
 def _oracle_tables(of: Gathered, told: str, *, simulated: bool) -> list[Table]:
     """HTER and, where there are published figures to be set beside, AUC."""
     columns = set(protocol_titles(list(of.runs)).values()) & set(PUBLISHED_PROTOCOLS)
-    note = f"{_spread_note(of)} The target itself chose epoch and threshold, which nobody has in the field."
+    note = "The target itself chose epoch and threshold, which nobody has in the field."
     if simulated:
         note += " The papers' own figures are of other data and not shown beside simulated faces."
     caption = f"Oracle: HTER in percent, epoch and threshold from the target{told}"
@@ -182,19 +186,18 @@ def _oulu_tables(of: Gathered, told: str) -> list[Table]:
     if not own.runs:
         return []
     caption = f"ACER in percent, epoch and threshold from the set's own dev split{told}"
-    table = _grid(own, "chosen", "acer", caption, _spread_note(own))
+    table = _grid(own, "chosen", "acer", caption)
     return [table] if table else []
 
 
 def _further(of: Gathered, told: str) -> list[Table]:
     tables = [
-        _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}", _spread_note(of))
-        for pick, name, caption in _FURTHER
+        _grid(of, pick, name, f"{caption.format(where=_where(of))}{told}") for pick, name, caption in _FURTHER
     ]
     return [table for table in tables if table]
 
 
-def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table | None:
+def _grid(of: Gathered, pick: str, name: str, caption: str, note: str = "") -> Table | None:
     """One number over all protocols; None where a finished run lacks it. Cells without this pick stay empty."""
     numbers: dict[str, dict[str, Number | None]] = {}
     for protocol, line in of.runs.items():
@@ -202,13 +205,14 @@ def _grid(of: Gathered, pick: str, name: str, caption: str, note: str) -> Table 
         if any(row is not None and name not in row.numbers for row in picked.values()):
             return None
         numbers[protocol] = {method: row.numbers[name] if row else None for method, row in picked.items()}
-    if not any(number for line in numbers.values() for number in line.values()):
+    shown = [number for line in numbers.values() for number in line.values() if number]
+    if not shown:
         return None
-    if any(not _has(runs, pick) for line in of.runs.values() for runs in line.values()):
-        note += f" {_LEFT_OUT}"
+    is_partial = any(not _has(runs, pick) for line in of.runs.values() for runs in line.values())
+    notes = [_spread_note(of, shown), note, _LEFT_OUT if is_partial else ""]
     return grid_table(
         caption, numbers, lower=name != "auc", oracle=pick == "oracle", averaged=_is_one_kind(of),
-        folds=_are_folds(of), seeds=_seeds_column(of), note=note,
+        folds=_are_folds(of), seeds=_seeds_column(of), note=" ".join(filter(None, notes)),
     )  # fmt: skip
 
 
@@ -302,15 +306,17 @@ def _where(of: Gathered) -> str:
     return "" if seen else " on the unseen domain"
 
 
-def _spread_note(of: Gathered) -> str:
-    """What stands beside the plain numbers, which runs it is without, and what bold means."""
-    one = "95 % interval over the target's people"
-    if _most_seeds(of) == 1:
-        told = f"The {one}."
-    else:
-        has_single = any(len(runs.results) == 1 for line in of.runs.values() for runs in line.values())
-        told = f"Mean ± std over the seeds{f', of one seed the {one}' if has_single else ''}."
-    return f"{told} Bold: the best, which by itself proves nothing.{_lost_note(of)}"
+def _spread_note(of: Gathered, shown: Sequence[Number]) -> str:
+    """What stands beside the plain numbers, which runs they are without, and what bold means."""
+    several = any(number.std is not None for number in shown)
+    single = any(number.interval and number.std is None for number in shown)
+    told = {
+        (True, True): "Mean ± std over the seeds, of one seed the 95 % interval over the target's people. ",
+        (True, False): "Mean ± std over the seeds. ",
+        (False, True): "The 95 % interval over the target's people. ",
+        (False, False): "",
+    }[several, single]
+    return f"{told}Bold: the best, which by itself proves nothing.{_lost_note(of)}"
 
 
 def _lost_note(of: Gathered) -> str:

@@ -118,7 +118,8 @@ def _keep(
     about: dict[str, str] | None = None,
 ) -> None:
     split = split_of(task.person, task.config.people)
-    subject = f"{task.domain}-{task.person + 1:03d}"
+    other = f"s{task.config.seed}-" if task.config.seed else ""  # other people have other names
+    subject = f"{task.domain}-{other}{task.person + 1:03d}"
     video = f"{task.domain}/{subject}_{name}"
     path = Path(task.domain) / split / f"{subject}_{name}.{camera.container}"
     (task.out / path).parent.mkdir(parents=True, exist_ok=True)

@@ -120,6 +120,8 @@ class Command:
             console.print(to_rich(states_table(grid, desk, known)))
             return 0
         cells, searches, outcomes, busy = grid.cells(), [], [], 0
+        if short := dict.fromkeys(cell.name for cell in cells if not cell.config.is_long_enough):
+            say(console, f"too short for all of the method ever to be at work: {', '.join(short)}")
         _check_first([cell for cell in cells if cell not in known], kept, desk)
         if grid.trials > 1:
             found = search(grid, desk, engine)

@@ -88,8 +88,16 @@ class TrainConfig:
     @property
     def first_candidate(self) -> int:
         """First epoch (from 0) that may be chosen: the first with all of the method at work, or the last of all."""
-        onset = self.method.onset_epoch if isinstance(self.method, SetsIn) else 0
-        return min(onset, self.epochs - 1)
+        return min(self._onset, self.epochs - 1)
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether there is an epoch at whose end all of the method has been at work."""
+        return self._onset < self.epochs
+
+    @property
+    def _onset(self) -> int:
+        return self.method.onset_epoch if isinstance(self.method, SetsIn) else 0
 
     def lr_at(self, epoch: int) -> float:
         """The learning rate in an epoch (from 0)."""
