@@ -345,7 +345,7 @@ def test_cells_whose_other_epochs_were_not_kept_have_no_oracle(tmp_path: Path) -
     assert "Left out: methods of which" in oracle
     assert "| SA-FAS |" in oracle
     assert "| ERM | 2 | – |" in oracle
-    assert "not noted (8)" in page
+    assert "training's precision: not noted" in page
     assert "crops: not noted for 8 runs" in page
 
 
