@@ -152,6 +152,20 @@ def test_no_epoch_counts_before_all_of_the_method_is_at_work(prepared: Path, tmp
     assert read_table(run / "scores.parquet", RUN_SCORES).equals(scores)
 
 
+def test_a_run_that_went_on_in_another_precision_says_both(
+    outcomes: list[Outcome], prepared: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / outcomes[0].folder.name
+    shutil.copytree(outcomes[0].folder, run)
+    began = json.loads((run / "config.json").read_text())["environment"]
+    other = "fp32" if began["precision"] == "bf16" else "bf16"
+    assert evaluate_run(run, prepared, progress=False)["about"]["precision"] == began["precision"]
+    with (run / "records.jsonl").open("a") as file:
+        later = {"kind": "resumed", "step": 1, "environment": {**began, "precision": other}}
+        file.write(json.dumps(later) + "\n")
+    assert evaluate_run(run, prepared, progress=False)["about"]["precision"] == "bf16 and fp32"
+
+
 def test_a_training_that_ends_before_the_onset_has_its_last_epoch() -> None:
     assert replace(QUICK, method=FishrConfig(penalty_epoch=30)).first_candidate == QUICK.epochs - 1
     assert [preset("demo", name).first_candidate for name in ("erm", "sa-fas", "fishr", "refilm")] == [

@@ -42,6 +42,7 @@ from safas.training import (
     has_ended,
     has_weights,
     load_scorer,
+    precision_of,
     read_dev_scores,
     read_run,
     scorer_of,
@@ -179,7 +180,7 @@ def _about(run_dir: Path, prepared: Path) -> dict[str, Any]:
         "seed": config.seed,
         "commit": said["environment"]["commit"],
         "crops": said["data"]["digest"],
-        "precision": said["environment"]["precision"],
+        "precision": precision_of(run_dir),
         "without_crop": dict(_tested(run_dir, prepared).without_crop),
     }
 

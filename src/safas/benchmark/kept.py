@@ -24,14 +24,14 @@ from safas.metrics import hter
 from safas.protocols import SOURCE_DEV, TARGET, Protocol, source_data, source_threshold, target_rows
 from safas.run_evaluation import Outcome, is_headline
 from safas.table import Schema, is_live, read_table, write_table
-from safas.training import TrainConfig, read_run, run_hash
+from safas.training import TrainConfig, precision_of, read_run, run_hash
 from safas.training.config import config_from_json
 
 KEPT: Schema = {
     **{name: kind for name, kind in CELLS.items() if name != "scores"},
     "settings": pl.String(),  # the hash of all settings, seed and protocol: the run's without its crops
     "crops": pl.String(),  # the digest of the crops that it was trained on; empty: not known
-    "precision": pl.String(),  # of its training: fp32 or bf16; empty: not known
+    "precision": pl.String(),  # of its training: fp32, bf16 or both; empty: not known
 }
 NAMES = _CELLS, _RESULTS, _SCORES = ("cells.csv", "results.jsonl", "scores.parquet")
 _MORE = ("settings", "crops", "precision")  # beyond CELLS
@@ -205,7 +205,7 @@ def _made_of(folder: Path) -> dict[str, str]:
     """The columns _MORE of a run that lies here."""
     said = read_run(folder)
     settings = _settings(config_from_json(said["config"]), Protocol.of_json(said["protocol"]))
-    return dict(zip(_MORE, (settings, said["data"]["digest"], said["environment"]["precision"]), strict=True))
+    return dict(zip(_MORE, (settings, said["data"]["digest"], precision_of(folder)), strict=True))
 
 
 def _settings(config: TrainConfig, protocol: Protocol) -> str:

@@ -167,7 +167,7 @@ def _rounded(of: Gathered) -> list[tuple[str, str]]:
         for line in of.runs.values()
         for name, runs in line.items()
         for about in (result["about"] for result in runs.results)
-        if about.get("precision") == "bf16" and about.get("method") in needing
+        if "bf16" in (about.get("precision") or "") and about.get("method") in needing
     ]
     told = (
         "bfloat16 rounded the method's small moves of the weights away, so these rows do not show what it can"

@@ -6,12 +6,12 @@
 ERM's loss (see `methods.erm`): one head, so that the hyperplane is shared by all domains with its norm and its bias,
 the limit of SA-FAS's alignment. Two changes. Of the two views of a face the second is filmed again, r, by a camera
 drawn for it alone (`safas.refilming`), so that features which carry the training camera's focus, light or compression
-do not help; the first stays as it was filmed, since with both filmed again a short training fitted its own sources
-much worse, seen on source validation. And what is evaluated are not the last weights but their mean over all steps
-from `average_epoch` on, running statistics of the batch norms included: dense averaging as in SWAD (Cha et al.,
-NeurIPS 2021, arXiv 2102.08604), whose first and last step come from validation losses, while here the first is a
-setting and the last is the epoch that source validation chooses. Before `average_epoch` the weights themselves are
-evaluated.
+do not help; the first stays as it was filmed, since with both filmed again a short training fitted its own sources much
+worse, seen on source validation. And what is evaluated are not the last weights but their mean over all steps from
+`average_epoch` on, running statistics of the batch norms included: dense averaging as in SWAD (Cha et al., NeurIPS
+2021, arXiv 2102.08604), whose first and last step come from validation losses, while here the first is a setting and
+the last is the epoch that source validation chooses, and whose code measures those statistics anew. Before
+`average_epoch` the weights themselves are evaluated.
 
 An earlier form kept SA-FAS's heads, projection and contrast. It gave them up after the benchmark of the simulated
 faces had shown ERM ahead of SA-FAS and itself far behind on one domain: so much those test domains have had a say in

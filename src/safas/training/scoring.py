@@ -85,6 +85,12 @@ def progress_of(run_dir: Path) -> tuple[int, int]:
     return max(steps, default=0), config.epochs * (videos // batch)
 
 
+def precision_of(run_dir: Path) -> str:
+    """What a run was trained in: fp32, bf16, or "bf16 and fp32" where it went on in the other one."""
+    resumed = [record["environment"] for record in read_records(run_dir, "resumed")]
+    return " and ".join(sorted({one["precision"] for one in (read_run(run_dir)["environment"], *resumed)}))
+
+
 def drop_checkpoint(run_dir: Path) -> None:
     """Delete what only a run that is not complete needs: the weights once more, and as much again of momentum."""
     (run_dir / CHECKPOINT).unlink(missing_ok=True)
