@@ -338,7 +338,7 @@ def _most_seeds(of: Gathered) -> int:
 def _seeds(of: Gathered) -> str:
     counts = sorted(
         {len(runs.results) for line in of.runs.values() for runs in line.values() if runs.results}
-    )
+    ) or [0]  # all have failed
     many = str(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"{many} seed{'' if many == '1' else 's'}"
 
