@@ -17,7 +17,7 @@ from safas.training import run_hash
 DOCS = Path(__file__).parents[1] / "docs"
 CELLS = pl.read_csv(DOCS / "benchmark" / "cells.csv")
 TARGETS = ("laptop", "phone", "tablet", "webcam")
-PUBLISHED = ("benchmark",)  # each a page and a folder of its cells
+PUBLISHED = ("benchmark", "new-people")  # each a page and a folder of its cells
 
 
 def rates(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,6 +91,16 @@ def test_the_readme_repeats_what_the_tables_say() -> None:
     )
     assert f"{points.strip('+')} points less than with it, which may be chance, {high} to " in readme
     assert f"{high} to {low.strip('+')})" in readme
+
+    others = pl.read_csv(DOCS / "new-people" / "cells.csv")
+    refilm, sa_fas, erm = (
+        f"{100 * others.filter(name=name)['hter'].mean():.1f} %"  # type: ignore[operator]
+        for name in ("ReFilm", "SA-FAS", "ERM")
+    )
+    assert f"there ReFilm errs in {refilm}, SA-FAS in {sa_fas} and ERM in {erm}" in readme
+    page = " ".join((DOCS / "new-people.md").read_text().split())
+    points, low, high = difference("SA-FAS", "ReFilm")
+    assert f"ReFilm − SA-FAS {points} points, {low} to {high})" in readme
 
     alike = CELLS.filter(seed=0, precision="fp32").group_by("name").agg(pl.len(), pl.col("hter").mean() * 100)
     of = {name: hter for name, cells, hter in alike.iter_rows() if cells == len(TARGETS)}

@@ -15,8 +15,8 @@ the last is the epoch that source validation chooses, and whose code measures th
 
 An earlier form kept SA-FAS's heads, projection and contrast. It gave them up after the benchmark of the simulated
 faces had shown ERM ahead of SA-FAS and itself far behind on one domain: so much those test domains have had a say in
-it. Each of the two parts can be switched off: strength 0, averaged false. docs/benchmark.md has both, on simulated
-faces.
+it. On other simulated people its lead over SA-FAS did not return (docs/new-people.md, one seed). Each of the two parts
+can be switched off: strength 0, averaged false. docs/benchmark.md has both, on simulated faces.
 """
 
 from dataclasses import dataclass, replace
