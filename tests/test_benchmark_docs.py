@@ -147,6 +147,30 @@ def test_what_is_repeated_of_erm_is_what_the_tables_say() -> None:
     )
 
 
+def test_what_is_said_of_precision_and_of_draws_is_what_the_tables_say() -> None:
+    simulated, statistics = (
+        " ".join((DOCS / f"{name}.md").read_text().split()) for name in ("simulated", "statistics")
+    )
+    seeds = CELLS.group_by("name", "seed").agg(pl.col("precision").first(), pl.col("hter").mean() * 100)
+    more = []
+    for _, rows in seeds.group_by("name"):
+        of = {
+            seed: (precision, hter)
+            for seed, precision, hter in rows.select("seed", "precision", "hter").iter_rows()
+        }
+        if {seed: precision for seed, (precision, _) in of.items()} == {0: "fp32", 1: "bf16", 2: "bf16"}:
+            more.append((of[1][1] + of[2][1]) / 2 - of[0][1])
+    assert len(more) == 7
+    assert sum(points > 0 for points in more) == 6
+    assert f"{np.mean(more):.1f} points in the mean of all seven" in simulated
+    differences = (DOCS / "benchmark.md").read_text().partition("**Difference to SA-FAS, mean")[2]
+    points, ends = differences.split("| SAM | ")[1].split(" | ")[:2]
+    assert (
+        f"SAM's difference to SA-FAS, {points}, lies in the lower part of its interval of {ends}:"
+        in statistics
+    )
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_grid_is_what_was_run(name: str) -> None:
     """By name and seed, and by the hash of all settings, which says that nothing of it is run again.

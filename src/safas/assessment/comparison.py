@@ -28,8 +28,8 @@ _NAMES = {
 _NOTE = (
     "Intervals: both systems on the same draws of people (of presentations where people are not known), each threshold "
     "derived anew where dev chose it. McNemar's test takes presentations as independent and the two thresholds as "
-    "given; it alone decides (p < 0.05, of HTER and AUC twice the smaller of "
-    "both labels' p) where a difference is the same in 95 % of the draws and so has no interval."
+    "given; it alone decides (p < 0.05, of HTER and AUC twice the smaller of both labels' p) where a difference is the "
+    "same in 95 % of the draws and so has no interval."
 )
 
 Json = dict[str, Any]

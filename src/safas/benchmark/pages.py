@@ -1,9 +1,10 @@
 """The benchmark's page: what was run and all its tables, in a terminal, as Markdown, LaTeX and offline HTML."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group as Lines
 from rich.console import RenderableType
@@ -134,28 +135,19 @@ def _facts(of: Gathered, *, simulated: bool) -> list[tuple[str, str]]:
 
 def _precision(of: Gathered) -> list[tuple[str, str]]:
     """That of all runs, or which runs have which: a difference between methods may be one between these."""
-    told = _about(of, "precision")
-    if len(set(told)) == 1:
-        return [("training's precision", told[0])]
-    names = [name for line in of.runs.values() for name, runs in line.items() for _ in runs.results]
+    told = [(name, about.get("precision") or _UNNOTED) for name, about in _noted(of)]
+    kinds = sorted({precision for _, precision in told})
+    if len(kinds) == 1:
+        return [("training's precision", kinds[0])]
     return [
-        (
-            f"training's precision {word} (runs)",
-            _counted([name for name, one in zip(names, told, strict=True) if one == word]),
-        )
-        for word in sorted(set(told))
+        (f"training's precision {kind} (runs)", _counted([name for name, one in told if one == kind]))
+        for kind in kinds
     ]
 
 
 def _short(of: Gathered) -> list[tuple[str, str]]:
     """Runs that ended before all of their method was at work, and are judged at their last epoch."""
-    found = [
-        name
-        for line in of.runs.values()
-        for name, runs in line.items()
-        for result in runs.results
-        if not result["about"].get("long_enough", True)
-    ]
+    found = [name for name, about in _noted(of) if not about.get("long_enough", True)]
     return [("too short for all of the method ever to be at work (runs)", _counted(found))] if found else []
 
 
@@ -164,9 +156,7 @@ def _rounded(of: Gathered) -> list[tuple[str, str]]:
     needing = {name for name, method in METHODS.items() if method.needs_fp32}
     found = [
         name
-        for line in of.runs.values()
-        for name, runs in line.items()
-        for about in (result["about"] for result in runs.results)
+        for name, about in _noted(of)
         if "bf16" in (about.get("precision") or "") and about.get("method") in needing
     ]
     told = (
@@ -175,14 +165,11 @@ def _rounded(of: Gathered) -> list[tuple[str, str]]:
     return [(told + " (runs)", _counted(found))] if found else []
 
 
-def _about(of: Gathered, name: str, protocol: str | None = None) -> list[str]:
-    """What was noted of each finished run when it was made."""
+def _noted(of: Gathered, protocol: str | None = None) -> list[tuple[str, Mapping[str, Any]]]:
+    """The printed name of each finished run, and what was noted of it when it was made."""
     lines = [line for key, line in of.runs.items() if protocol in (None, key)]
     return [
-        result["about"].get(name) or _UNNOTED
-        for line in lines
-        for runs in line.values()
-        for result in runs.results
+        (name, result["about"]) for line in lines for name, runs in line.items() for result in runs.results
     ]
 
 
@@ -191,10 +178,11 @@ def _counted(words: Sequence[str]) -> str:
 
 
 def _crops(of: Gathered) -> str:
-    noted = [set(_about(of, "crops", protocol)) - {_UNNOTED} for protocol in of.runs]
+    told_of = [[about.get("crops") for _, about in _noted(of, protocol)] for protocol in of.runs]
+    noted = [set(digests) - {None, ""} for digests in told_of]
     same = all(len(digests) <= 1 for digests in noted)
     told = f"{'the same' if same else 'not the same bytes'} for all runs of a protocol"
-    silent = _about(of, "crops").count(_UNNOTED)
+    silent = sum(not digest for digests in told_of for digest in digests)
     if not silent:
         return told
     return f"not noted for {_many(silent, 'run')}" + (f"; of the others {told}" if any(noted) else "")
